@@ -1,0 +1,83 @@
+//! Identifiers that cross the wire.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Names one session of one connection. Chosen by the client, never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// Takes any non-empty string.
+    ///
+    /// # Errors
+    /// [`IdError::Empty`] for the empty string.
+    pub fn new(id: impl Into<String>) -> Result<SessionId, IdError> {
+        let id = id.into();
+        if id.is_empty() {
+            return Err(IdError::Empty { field: "sessionId" });
+        }
+        Ok(SessionId(id))
+    }
+
+    /// The id as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = IdError;
+
+    fn try_from(id: String) -> Result<SessionId, IdError> {
+        SessionId::new(id)
+    }
+}
+
+/// Names one cell of one session. The host counts them from "1"; a client may ask for any string, and is
+/// told which of them is no cell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CellId(String);
+
+impl CellId {
+    /// Takes any string: whether it names a cell is the session's to say.
+    pub fn new(id: impl Into<String>) -> CellId {
+        CellId(id.into())
+    }
+
+    /// The id of the `number`th cell of a session, counted from 1.
+    pub fn from_number(number: u64) -> CellId {
+        CellId(number.to_string())
+    }
+
+    /// The id as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CellId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a string is no identifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The string was empty.
+    #[error("{field} must not be empty")]
+    Empty {
+        /// The field it stood in, as the wire spells it.
+        field: &'static str,
+    },
+}

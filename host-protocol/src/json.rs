@@ -1,0 +1,71 @@
+//! JSON text that is passed on as it came.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One valid JSON value, kept as the text it arrived in.
+///
+/// Tool inputs, tool results and stored values go from the wire to the engine and back without being
+/// built as a tree in between: key order, number spelling and size stay what the sender chose.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Json(Box<RawValue>);
+
+impl Json {
+    /// The value `null`.
+    pub fn null() -> Json {
+        Json(RawValue::NULL.to_owned())
+    }
+
+    /// Checks that `text` is one JSON value and keeps it.
+    ///
+    /// # Errors
+    /// What `serde_json` found wrong, with line and column.
+    pub fn parse(text: impl Into<String>) -> Result<Json, serde_json::Error> {
+        RawValue::from_string(text.into()).map(Json)
+    }
+
+    /// Serialises `value`.
+    ///
+    /// # Errors
+    /// When `value`'s own `Serialize` fails, or a map key is not a string.
+    pub fn from_value<T: Serialize + ?Sized>(value: &T) -> Result<Json, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(Json)
+    }
+
+    /// Reads the value as a `T`.
+    ///
+    /// # Errors
+    /// When the value does not have `T`'s shape.
+    pub fn read<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.text())
+    }
+
+    /// The text, byte for byte as it was given.
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for Json {
+    /// Compares text, not meaning: `1.0` and `1` differ.
+    fn eq(&self, other: &Json) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Json {}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl From<serde_json::Value> for Json {
+    fn from(value: serde_json::Value) -> Json {
+        Json(RawValue::from_string(value.to_string()).expect("a Value prints as valid JSON"))
+    }
+}

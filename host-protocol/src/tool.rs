@@ -1,0 +1,92 @@
+//! Tools as a step advertises them, and calls of them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CellId, Json};
+
+/// A tool as one step advertises it to its cells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolDefinition {
+    /// The name under which the cell sees it; characters that no JavaScript identifier takes become `_`.
+    pub name: String,
+    /// The name under which the step's runtime knows it.
+    pub tool_name: ToolName,
+    /// What the tool does, for the model.
+    pub description: String,
+    /// What its input is.
+    pub kind: ToolKind,
+    /// JSON Schema of the input, if the tool has one.
+    pub input_schema: Option<Json>,
+    /// JSON Schema of the result, if the tool has one.
+    pub output_schema: Option<Json>,
+}
+
+/// The name of a tool in the namespace of whoever offers it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolName {
+    /// The tool's own name.
+    pub name: String,
+    /// Whose tool it is, such as an MCP server's name.
+    pub namespace: Option<String>,
+}
+
+impl ToolName {
+    /// A name outside every namespace.
+    pub fn plain(name: impl Into<String>) -> ToolName {
+        ToolName { name: name.into(), namespace: None }
+    }
+}
+
+impl fmt::Display for ToolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{namespace}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// What a tool takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolKind {
+    /// One JSON object.
+    Function,
+    /// One string in a grammar of the tool's own.
+    Freeform,
+}
+
+/// One call of a tool by a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolInvocation {
+    /// The calling cell.
+    pub cell_id: CellId,
+    /// The call, unique within its cell.
+    pub runtime_tool_call_id: String,
+    /// The tool.
+    pub tool_name: ToolName,
+    /// Its kind, as the step advertised it.
+    pub tool_kind: ToolKind,
+    /// The input; `None` where the cell gave none.
+    pub input: Option<Json>,
+}
+
+/// Why a tool call gave no result. The calling cell sees it as a `ToolError`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ToolFailure {
+    /// What went wrong, for the model.
+    pub message: String,
+}
+
+impl ToolFailure {
+    /// A failure that says `message`.
+    pub fn new(message: impl Into<String>) -> ToolFailure {
+        ToolFailure { message: message.into() }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `codemode` command line.
+
+fn main() {}
