@@ -1,3 +1,104 @@
-//! Automation.
+//! Automation: from a clone to a running, tested codemode with one command.
+//!
+//! Nothing here links V8 or takes long to compile: this is the program that makes sure that the rest can be built.
 
-fn main() {}
+mod apt;
+mod archive;
+mod bench;
+mod check;
+mod demo;
+mod digest;
+mod download;
+mod error;
+mod ninja;
+mod provide;
+mod recipe;
+mod say;
+mod source_build;
+mod target_dir;
+mod workspace;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{archive::Archive, check::Step, error::Error, workspace::Workspace};
+
+/// Builds, shows and checks codemode. Each command does the set-up it needs.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Put V8's archive and every crate where plain `cargo build` finds them
+    Setup,
+    /// Run `examples/repo-report.ts` over this checkout
+    Demo,
+    /// Check everything: formatting, lints, docs, tests, licences
+    Test {
+        /// Only these steps, in their usual order [default: all]
+        steps: Vec<Step>,
+    },
+    /// Measure, in a release build; the arguments go to the benchmark
+    Bench {
+        /// Passed on as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Say which V8 archive is needed and provide it
+    V8 {
+        /// Build the archive from the sources of the `v8` crate, with registry packages alone
+        #[arg(long)]
+        from_source: bool,
+        /// Write the built archive here rather than into Cargo's cache
+        #[arg(long, requires = "from_source", value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            say::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Error> {
+    let workspace = Workspace::load()?;
+    match command {
+        Command::Setup => setup(&workspace)?,
+        Command::Demo => {
+            setup(&workspace)?;
+            return demo::run(&workspace);
+        }
+        Command::Test { steps } => {
+            setup(&workspace)?;
+            return check::run(&workspace, &steps);
+        }
+        Command::Bench { arguments } => {
+            setup(&workspace)?;
+            return bench::run(&workspace, &arguments);
+        }
+        Command::V8 { from_source: false, .. } => setup(&workspace)?,
+        Command::V8 { from_source: true, output } => {
+            let archive = Archive::of(&workspace)?;
+            match output {
+                Some(file) => source_build::build(&workspace, &archive, &file)?,
+                None => provide::from_source(&workspace, &archive)?,
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn setup(workspace: &Workspace) -> Result<(), Error> {
+    let archive = Archive::of(workspace)?;
+    provide::provide(workspace, &archive)
+}

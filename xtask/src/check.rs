@@ -1,0 +1,200 @@
+//! `cargo xtask test`: the whole check, step by step. Continuous integration runs the same.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Write, stdout},
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use clap::ValueEnum;
+
+use crate::{
+    apt::is_on_path,
+    error::Error,
+    say,
+    workspace::{Workspace, run as run_command},
+};
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// `cargo fmt --check`
+    Format,
+    /// `cargo clippy`, warnings refused
+    Lint,
+    /// `cargo doc`, warnings refused
+    Doc,
+    /// `cargo test`, doc tests included
+    Test,
+    /// `cargo deny check`: licences, bans, sources; skipped where cargo-deny is not installed
+    Deny,
+}
+
+/// Runs the steps, all of them even if one fails, and closes with a summary.
+pub(crate) fn run(workspace: &Workspace, only: &[Step]) -> Result<ExitCode, Error> {
+    let chosen: Vec<_> = Step::value_variants()
+        .iter()
+        .copied()
+        .filter(|step| only.is_empty() || only.contains(step))
+        .collect();
+    let mut tests = Tests::default();
+    let mut outcomes = Vec::new();
+    for step in chosen {
+        say::header(step.title());
+        let start = Instant::now();
+        let result = step.run(workspace, &mut tests)?;
+        outcomes.push(Outcome { step, result, time: start.elapsed() });
+    }
+    say::header("summary");
+    for outcome in &outcomes {
+        outcome.say();
+    }
+    if tests.ran() {
+        tests.say();
+    }
+    let failed = outcomes.iter().any(|outcome| outcome.result == StepResult::Failed);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+impl Step {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Format => "format: cargo fmt --check",
+            Self::Lint => "lint: cargo clippy",
+            Self::Doc => "doc: cargo doc",
+            Self::Test => "test: cargo test",
+            Self::Deny => "deny: cargo deny check",
+        }
+    }
+
+    fn run(self, workspace: &Workspace, tests: &mut Tests) -> Result<StepResult, Error> {
+        let passed = match self {
+            Self::Format => run_command(&mut workspace.cargo(["fmt", "--all", "--check"]))?,
+            Self::Lint => run_command(&mut workspace.cargo([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "--deny=warnings",
+            ]))?,
+            Self::Doc => run_command(
+                workspace
+                    .cargo(["doc", "--workspace", "--no-deps"])
+                    .env("RUSTDOCFLAGS", "--deny=warnings"),
+            )?,
+            Self::Test => {
+                tests.run(&mut workspace.cargo(["test", "--workspace", "--no-fail-fast"]))?
+            }
+            Self::Deny if !is_on_path("cargo-deny") => {
+                return Ok(StepResult::Skipped("cargo-deny is not installed"));
+            }
+            Self::Deny => run_command(&mut workspace.cargo([
+                "deny",
+                "--offline",
+                "check",
+                "bans",
+                "licenses",
+                "sources",
+            ]))?,
+        };
+        Ok(if passed { StepResult::Passed } else { StepResult::Failed })
+    }
+}
+
+struct Outcome {
+    step: Step,
+    result: StepResult,
+    time: Duration,
+}
+
+#[derive(PartialEq, Eq)]
+enum StepResult {
+    Passed,
+    Failed,
+    Skipped(&'static str),
+}
+
+impl Outcome {
+    fn say(&self) {
+        let line = format!("{:<26} {:>12}", self.step.title(), say::duration(self.time));
+        match self.result {
+            StepResult::Skipped(why) => say::note(&format!("{line}  skipped: {why}")),
+            _ => say::outcome(self.result == StepResult::Passed, &line),
+        }
+    }
+}
+
+/// What the test binaries say in their closing lines, added up.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tests {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Tests {
+    /// Runs a `cargo test`, passes its output on and counts.
+    fn run(&mut self, command: &mut Command) -> Result<bool, Error> {
+        if say::is_terminal() && env::var_os("NO_COLOR").is_none() {
+            command.args(["--color=always", "--", "--color=always"]);
+        }
+        let failed = |error| Error::new(format!("cannot run `cargo test`: {error}"));
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
+        if let Some(output) = child.stdout.take() {
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                self.count(&String::from_utf8_lossy(&line));
+                let mut out = stdout().lock();
+                // Nobody who closed our output is served by the end of the tests.
+                let _ = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
+            }
+        }
+        Ok(child.wait().map_err(failed)?.success())
+    }
+
+    fn count(&mut self, line: &str) {
+        let Some(closing) = line.trim_start().strip_prefix("test result: ") else { return };
+        for part in closing.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let Some(number) = words.next().and_then(|word| word.parse::<u64>().ok()) else {
+                continue;
+            };
+            match words.next() {
+                Some("passed") => self.passed += number,
+                Some("failed") => self.failed += number,
+                Some("ignored") => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+
+    fn ran(&self) -> bool {
+        *self != Self::default()
+    }
+
+    fn say(&self) {
+        let mut out = stdout().lock();
+        let Self { passed, failed, ignored } = self;
+        let _ = writeln!(out, "tests: {passed} passed, {failed} failed, {ignored} skipped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_added_up() {
+        let mut tests = Tests::default();
+        for line in [
+            "running 3 tests",
+            "test a ... ok",
+            "test result: ok. 31 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.12s",
+            "test result: \x1b[32mok\x1b(B\x1b[m. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out",
+            "test result: FAILED. 4 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.50s",
+            "the cell said: 9 passed; 9 failed",
+        ] {
+            tests.count(line);
+        }
+        assert_eq!(tests, Tests { passed: 36, failed: 1, ignored: 2 });
+    }
+}
