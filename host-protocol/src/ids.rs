@@ -4,19 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Names one session of one connection. Chosen by the client, never empty.
+/// Names one session of one connection. Chosen by the client, never blank.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SessionId(String);
 
 impl SessionId {
-    /// Takes any non-empty string.
+    /// Takes any string that holds more than white space, and keeps it as it is.
     ///
     /// # Errors
-    /// [`IdError::Empty`] for the empty string.
+    /// [`IdError::Empty`] for the empty string and for white space alone.
     pub fn new(id: impl Into<String>) -> Result<SessionId, IdError> {
         let id = id.into();
-        if id.is_empty() {
+        if id.trim().is_empty() {
             return Err(IdError::Empty { field: "sessionId" });
         }
         Ok(SessionId(id))
@@ -71,11 +71,33 @@ impl fmt::Display for CellId {
     }
 }
 
+/// Ties an operation to its answers. Chosen by the client; one that is in use must not be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub i64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Ties a delegate request to its answer. Chosen by the host, unique within its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DelegateId(pub i64);
+
+impl fmt::Display for DelegateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Why a string is no identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// The string was empty.
-    #[error("{field} must not be empty")]
+    /// The string was empty, or white space alone.
+    #[error("{field} must not be empty or blank")]
     Empty {
         /// The field it stood in, as the wire spells it.
         field: &'static str,
