@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::{Decode, Fault, Value};
+
 /// One item of a cell's output, in the shape in which models take it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -54,4 +56,37 @@ pub enum ImageDetail {
     High,
     /// As it is, unscaled.
     Original,
+}
+
+impl Decode for ContentItem {
+    fn read(value: Value<'_>) -> Result<ContentItem, Fault> {
+        match value.tag("type", &["input_text", "input_image", "input_audio"])? {
+            "input_text" => {
+                let [text] = value.tagged("type", ["text"])?;
+                Ok(ContentItem::InputText { text: text.required()? })
+            }
+            "input_image" => {
+                let [image_url, detail] = value.tagged("type", ["image_url", "detail"])?;
+                Ok(ContentItem::InputImage {
+                    image_url: image_url.required()?,
+                    detail: detail.optional()?,
+                })
+            }
+            _ => {
+                let [audio_url] = value.tagged("type", ["audio_url"])?;
+                Ok(ContentItem::InputAudio { audio_url: audio_url.required()? })
+            }
+        }
+    }
+}
+
+impl Decode for ImageDetail {
+    fn read(value: Value<'_>) -> Result<ImageDetail, Fault> {
+        Ok(match value.word(&["auto", "low", "high", "original"])? {
+            "auto" => ImageDetail::Auto,
+            "low" => ImageDetail::Low,
+            "high" => ImageDetail::High,
+            _ => ImageDetail::Original,
+        })
+    }
 }

@@ -2,13 +2,43 @@
 //!
 //! This crate knows no engine, no async runtime and no socket. A value of one of its types is valid: the
 //! constructors and decoders refuse everything else, so nobody who receives one needs to check it again.
+//!
+//! On a connection, each message ([`ClientToHost`], [`HostToClient`]) is one frame: [`encode_frame`] makes
+//! frames, [`FrameDecoder`] finds them in a stream, [`Envelope::decode`] reads their bodies. The first two
+//! messages settle what holds for the rest of it: [`negotiate`].
 
+pub use capability::{
+    BOUNDED_OUTPUT, CELL_EXECUTION_LIMITS, Capability, CapabilityError, CapabilitySet,
+    DELEGATE_CAPACITY, Known, YIELD_OBSERVATION,
+};
 pub use content::{ContentItem, ImageDetail};
-pub use ids::{CellId, IdError, SessionId};
+pub use decode::MAX_DEPTH;
+pub use delegate::{DelegateRequest, DelegateValue};
+pub use envelope::{ClientToHost, Envelope, HostToClient};
+pub use error::{DecodeError, FOUND_MAX, Rule, Subject};
+pub use frame::{EncodeError, FrameDecoder, FrameError, HEADER_LEN, MAX_FRAME_LEN, encode_frame};
+pub use hello::{Hello, HelloError, ProtocolVersion, SupportedVersions, VersionsError};
+pub use ids::{CellId, DelegateId, IdError, RequestId, SessionId};
 pub use json::Json;
+pub use negotiation::{HostOffer, Negotiated, NotNegotiated, ReadyError, Rejection, negotiate};
+pub use operation::{
+    CellExecutionLimits, DEFAULT_YIELD_TIME_MS, ExecuteRequest, Operation, OutputTokens,
+    OutputTruncation, WaitRequest,
+};
+pub use response::{Answer, OperationValue, RuntimeResponse, WaitOutcome};
 pub use tool::{ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName};
 
+mod capability;
 mod content;
+mod decode;
+mod delegate;
+mod envelope;
+mod error;
+mod frame;
+mod hello;
 mod ids;
 mod json;
+mod negotiation;
+mod operation;
+mod response;
 mod tool;

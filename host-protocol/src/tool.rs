@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CellId, Json};
+use crate::{
+    CellId, Json,
+    decode::{Decode, Fault, Value},
+};
 
 /// A tool as one step advertises it to its cells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +75,7 @@ pub struct ToolInvocation {
     pub tool_name: ToolName,
     /// Its kind, as the step advertised it.
     pub tool_kind: ToolKind,
-    /// The input; `None` where the cell gave none.
+    /// The input; `None`, on the wire `null`, where the cell gave none or gave null.
     pub input: Option<Json>,
 }
 
@@ -88,5 +91,56 @@ impl ToolFailure {
     /// A failure that says `message`.
     pub fn new(message: impl Into<String>) -> ToolFailure {
         ToolFailure { message: message.into() }
+    }
+}
+
+impl Decode for ToolDefinition {
+    fn read(value: Value<'_>) -> Result<ToolDefinition, Fault> {
+        let [name, tool_name, description, kind, input_schema, output_schema] = value.object([
+            "name",
+            "tool_name",
+            "description",
+            "kind",
+            "input_schema",
+            "output_schema",
+        ])?;
+        Ok(ToolDefinition {
+            name: name.required()?,
+            tool_name: tool_name.required()?,
+            description: description.required()?,
+            kind: kind.required()?,
+            input_schema: input_schema.optional()?,
+            output_schema: output_schema.optional()?,
+        })
+    }
+}
+
+impl Decode for ToolName {
+    fn read(value: Value<'_>) -> Result<ToolName, Fault> {
+        let [name, namespace] = value.object(["name", "namespace"])?;
+        Ok(ToolName { name: name.required()?, namespace: namespace.optional()? })
+    }
+}
+
+impl Decode for ToolKind {
+    fn read(value: Value<'_>) -> Result<ToolKind, Fault> {
+        Ok(match value.word(&["function", "freeform"])? {
+            "function" => ToolKind::Function,
+            _ => ToolKind::Freeform,
+        })
+    }
+}
+
+impl Decode for ToolInvocation {
+    fn read(value: Value<'_>) -> Result<ToolInvocation, Fault> {
+        let [cell_id, runtime_tool_call_id, tool_name, tool_kind, input] =
+            value.object(["cell_id", "runtime_tool_call_id", "tool_name", "tool_kind", "input"])?;
+        Ok(ToolInvocation {
+            cell_id: cell_id.required()?,
+            runtime_tool_call_id: runtime_tool_call_id.required()?,
+            tool_name: tool_name.required()?,
+            tool_kind: tool_kind.required()?,
+            input: input.optional()?,
+        })
     }
 }

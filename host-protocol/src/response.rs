@@ -1,0 +1,263 @@
+//! What a host answers.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    CellId, ContentItem, SessionId,
+    decode::{Decode, Fault, Value},
+};
+
+/// What an operation or a delegate request came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum Answer<T> {
+    /// It was done.
+    Ok {
+        /// Its outcome.
+        value: T,
+    },
+    /// It was not.
+    Error {
+        /// Why not, for a reader.
+        message: String,
+    },
+}
+
+impl<T> Answer<T> {
+    /// It was done, with `value` as its outcome.
+    pub fn ok(value: T) -> Answer<T> {
+        Answer::Ok { value }
+    }
+
+    /// It was not done, because of `message`.
+    pub fn error(message: impl fmt::Display) -> Answer<T> {
+        Answer::Error { message: message.to_string() }
+    }
+
+    /// The same as a `Result`, with the message as its error.
+    ///
+    /// # Errors
+    /// The message of [`Answer::Error`].
+    pub fn into_result(self) -> Result<T, String> {
+        match self {
+            Answer::Ok { value } => Ok(value),
+            Answer::Error { message } => Err(message),
+        }
+    }
+}
+
+impl<T, E: fmt::Display> From<Result<T, E>> for Answer<T> {
+    fn from(result: Result<T, E>) -> Answer<T> {
+        match result {
+            Ok(value) => Answer::ok(value),
+            Err(error) => Answer::error(error),
+        }
+    }
+}
+
+impl<T: Decode> Decode for Answer<T> {
+    fn read(value: Value<'_>) -> Result<Answer<T>, Fault> {
+        match value.tag("status", &["ok", "error"])? {
+            "ok" => {
+                let [value] = value.tagged("status", ["value"])?;
+                Ok(Answer::Ok { value: value.required()? })
+            }
+            _ => {
+                let [message] = value.tagged("status", ["message"])?;
+                Ok(Answer::Error { message: message.required()? })
+            }
+        }
+    }
+}
+
+/// The outcome of an operation that was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum OperationValue {
+    /// The session is open.
+    #[serde(rename = "session/ready")]
+    SessionReady {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// The cell runs; what it shows follows in an `execute/initialResponse` with the same id.
+    #[serde(rename = "execution/started")]
+    ExecutionStarted {
+        /// The new cell.
+        cell_id: CellId,
+    },
+    /// The wait is over, or the cell is terminated.
+    #[serde(rename = "wait/completed")]
+    WaitCompleted {
+        /// What became of the cell.
+        outcome: WaitOutcome,
+    },
+    /// The session and all of its cells have ended.
+    #[serde(rename = "session/closed")]
+    SessionClosed {
+        /// The session.
+        session_id: SessionId,
+    },
+}
+
+impl Decode for OperationValue {
+    fn read(value: Value<'_>) -> Result<OperationValue, Fault> {
+        let types = ["session/ready", "execution/started", "wait/completed", "session/closed"];
+        match value.tag("type", &types)? {
+            "session/ready" => {
+                let [session_id] = value.tagged("type", ["sessionId"])?;
+                Ok(OperationValue::SessionReady { session_id: session_id.required()? })
+            }
+            "execution/started" => {
+                let [cell_id] = value.tagged("type", ["cellId"])?;
+                Ok(OperationValue::ExecutionStarted { cell_id: cell_id.required()? })
+            }
+            "wait/completed" => {
+                let [outcome] = value.tagged("type", ["outcome"])?;
+                Ok(OperationValue::WaitCompleted { outcome: outcome.required()? })
+            }
+            _ => {
+                let [session_id] = value.tagged("type", ["sessionId"])?;
+                Ok(OperationValue::SessionClosed { session_id: session_id.required()? })
+            }
+        }
+    }
+}
+
+/// What a `session/wait` or `session/terminate` found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum WaitOutcome {
+    /// The cell was there.
+    LiveCell(RuntimeResponse),
+    /// It was not, or no longer; the response says so in its `error_text`.
+    MissingCell(RuntimeResponse),
+}
+
+impl WaitOutcome {
+    /// The response, whichever cell it is about.
+    pub fn response(&self) -> &RuntimeResponse {
+        match self {
+            WaitOutcome::LiveCell(response) | WaitOutcome::MissingCell(response) => response,
+        }
+    }
+}
+
+impl Decode for WaitOutcome {
+    fn read(value: Value<'_>) -> Result<WaitOutcome, Fault> {
+        let (name, value) = value.only_field(&["LiveCell", "MissingCell"])?;
+        let response = RuntimeResponse::read(value).map_err(|fault| fault.at(name))?;
+        Ok(match name {
+            "LiveCell" => WaitOutcome::LiveCell(response),
+            _ => WaitOutcome::MissingCell(response),
+        })
+    }
+}
+
+/// What a cell has to show since its last response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum RuntimeResponse {
+    /// The cell has ended by itself.
+    Result {
+        /// The cell.
+        cell_id: CellId,
+        /// What it showed since its last response.
+        content_items: Vec<ContentItem>,
+        /// What it failed with; `None` when it completed.
+        error_text: Option<String>,
+        /// How long the result lay ready before it was asked for, in nanoseconds.
+        result_buffered_for_ns: u64,
+        /// How long the host spent on the request that this answers, in nanoseconds.
+        code_mode_host_duration_ns: u64,
+    },
+    /// The cell goes on.
+    Yielded {
+        /// The cell.
+        cell_id: CellId,
+        /// What it showed since its last response.
+        content_items: Vec<ContentItem>,
+        /// How long the host spent on the request that this answers, in nanoseconds.
+        code_mode_host_duration_ns: u64,
+    },
+    /// The cell was ended from outside.
+    Terminated {
+        /// The cell.
+        cell_id: CellId,
+        /// What it showed since its last response.
+        content_items: Vec<ContentItem>,
+        /// How long the host spent on the request that this answers, in nanoseconds.
+        code_mode_host_duration_ns: u64,
+    },
+}
+
+impl RuntimeResponse {
+    /// The cell.
+    pub fn cell_id(&self) -> &CellId {
+        match self {
+            RuntimeResponse::Result { cell_id, .. }
+            | RuntimeResponse::Yielded { cell_id, .. }
+            | RuntimeResponse::Terminated { cell_id, .. } => cell_id,
+        }
+    }
+
+    /// What the cell showed since its last response.
+    pub fn content_items(&self) -> &[ContentItem] {
+        match self {
+            RuntimeResponse::Result { content_items, .. }
+            | RuntimeResponse::Yielded { content_items, .. }
+            | RuntimeResponse::Terminated { content_items, .. } => content_items,
+        }
+    }
+
+    /// Whether this is the cell's last response.
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, RuntimeResponse::Yielded { .. })
+    }
+}
+
+impl Decode for RuntimeResponse {
+    fn read(value: Value<'_>) -> Result<RuntimeResponse, Fault> {
+        let (name, value) = value.only_field(&["Result", "Yielded", "Terminated"])?;
+        let response = match name {
+            "Result" => decode_result(value),
+            _ => decode_unfinished(value).map(|(cell_id, content_items, duration)| match name {
+                "Yielded" => RuntimeResponse::Yielded {
+                    cell_id,
+                    content_items,
+                    code_mode_host_duration_ns: duration,
+                },
+                _ => RuntimeResponse::Terminated {
+                    cell_id,
+                    content_items,
+                    code_mode_host_duration_ns: duration,
+                },
+            }),
+        };
+        response.map_err(|fault| fault.at(name))
+    }
+}
+
+fn decode_result(value: Value<'_>) -> Result<RuntimeResponse, Fault> {
+    let [cell_id, content_items, error_text, buffered, duration] = value.object([
+        "cell_id",
+        "content_items",
+        "error_text",
+        "result_buffered_for_ns",
+        "code_mode_host_duration_ns",
+    ])?;
+    Ok(RuntimeResponse::Result {
+        cell_id: cell_id.required()?,
+        content_items: content_items.required()?,
+        error_text: error_text.optional()?,
+        result_buffered_for_ns: buffered.required()?,
+        code_mode_host_duration_ns: duration.required()?,
+    })
+}
+
+/// The fields that `Yielded` and `Terminated` share.
+fn decode_unfinished(value: Value<'_>) -> Result<(CellId, Vec<ContentItem>, u64), Fault> {
+    let [cell_id, content_items, duration] =
+        value.object(["cell_id", "content_items", "code_mode_host_duration_ns"])?;
+    Ok((cell_id.required()?, content_items.required()?, duration.required()?))
+}
