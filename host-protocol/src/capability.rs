@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// The name of something beyond the plain protocol. Never blank.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS), schemars(extend("pattern" = r"\S")))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Capability(String);
@@ -64,9 +65,9 @@ pub enum CapabilityError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Known {
     /// `session/open` takes `outputTruncation`, `session/wait` and `session/terminate` take
-    /// `maxOutputTokens`: the host cuts output to the budget, rather than the client.
+    /// `maxOutputTokens`: the host can cut output to the budget, in the client's place.
     BoundedOutput,
-    /// The client answers up to 4,096 delegate requests at once.
+    /// Up to 4,096 delegate requests of a connection may be unanswered, rather than 1,024.
     DelegateCapacity,
     /// `session/open` takes `cellExecutionLimits`.
     CellExecutionLimits,
@@ -95,6 +96,7 @@ impl Known {
 }
 
 /// Capabilities, each once, in the order of their names, which is the order in which a host lists them.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct CapabilitySet(BTreeSet<Capability>);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::decode::{Decode, Fault, Value};
 
 /// One item of a cell's output, in the shape in which models take it.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ContentItem {
@@ -45,6 +46,7 @@ impl ContentItem {
 }
 
 /// How closely a model should look at an image.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageDetail {

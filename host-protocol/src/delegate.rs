@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// One request of a cell to the client that started it.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum DelegateRequest {
@@ -60,16 +61,17 @@ impl Decode for DelegateRequest {
 }
 
 /// The outcome of a delegate request that was done.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type")]
 pub enum DelegateValue {
-    /// What a tool gave back. Answers [`DelegateRequest::ToolInvoke`].
+    /// What a tool gave back. Answers `tool/invoke`.
     #[serde(rename = "tool/result")]
     ToolResult {
         /// One JSON value of any shape.
         result: Json,
     },
-    /// The notification has arrived. Answers [`DelegateRequest::NotificationSend`].
+    /// The notification has arrived. Answers `notification/send`.
     #[serde(rename = "notification/delivered")]
     NotificationDelivered,
 }

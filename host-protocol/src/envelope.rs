@@ -22,6 +22,7 @@ pub trait Envelope: Serialize + Sized + sealed::Sealed {
 }
 
 /// What a client sends.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type")]
 pub enum ClientToHost {
@@ -36,15 +37,16 @@ pub enum ClientToHost {
         /// The operation.
         request: Operation,
     },
-    /// Gives a wait up, which is then answered with an error; the cell goes on. Anything else that is still
-    /// to be answered, and an unknown id, are left alone.
+    /// Gives up a wait, which is answered with an error while its cell goes on, or an execute that has not
+    /// been answered with `execution/started`, which is answered with an error and leaves no cell. Any other
+    /// id is left alone.
     #[serde(rename = "operation/cancel")]
     OperationCancel {
         /// The request.
         id: RequestId,
     },
     /// Asks for what a cell has by now: its open execute or wait is answered at once, as though its time
-    /// were up. Needs [`crate::Known::YieldObservation`].
+    /// were up. Any other id is left alone. Needs the capability `yield-observation`.
     #[serde(rename = "operation/yield")]
     OperationYield {
         /// The request.
@@ -107,6 +109,7 @@ impl Decode for ClientToHost {
 }
 
 /// What a host sends.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum HostToClient {
@@ -312,7 +315,7 @@ mod tests {
             r#"{"type":"operation/cancel","id":7,"id":7}"#,
             "nobody: id stands there more than once",
         );
-        check(r#"["operation/cancel",7]"#, "nobody: must be an object, not an array");
+        check(r#"["operation/cancel",7]"#, "nobody: must be an object and is an array");
     }
 
     fn check(text: &str, expected: &str) {

@@ -66,7 +66,7 @@ pub enum Rule {
         limit: usize,
     },
     /// A value of another JSON type.
-    #[error("must be {expected}, not {found}")]
+    #[error("must be {expected} and is {found}")]
     WrongType {
         /// What the field takes.
         expected: &'static str,

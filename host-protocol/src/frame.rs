@@ -168,10 +168,18 @@ pub enum FrameError {
 /// [`EncodeError::Oversized`] when the message is larger than a frame may be. It is given up as soon as that
 /// shows.
 pub fn encode_frame<E: Envelope>(message: &E, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+    encode_within(message, buffer, MAX_FRAME_LEN)
+}
+
+fn encode_within<E: Envelope>(
+    message: &E,
+    buffer: &mut Vec<u8>,
+    max: usize,
+) -> Result<(), EncodeError> {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; HEADER_LEN]);
     let body = start + HEADER_LEN;
-    let result = serde_json::to_writer(Bounded { buffer, end: body + MAX_FRAME_LEN }, message);
+    let result = serde_json::to_writer(Bounded { buffer, end: body + max }, message);
     if let Err(error) = result {
         buffer.truncate(start);
         return Err(match error.is_io() {
@@ -325,17 +333,18 @@ mod tests {
 
     #[test]
     fn encoding_stops_at_the_largest_frame() {
+        let max = 1000;
         let mut buffer = Vec::new();
         encode_frame(&ready(RequestId(1), "s".to_owned()), &mut buffer).unwrap();
-        let room = MAX_FRAME_LEN - (buffer.len() - HEADER_LEN) + 1;
+        let room = max - (buffer.len() - HEADER_LEN) + 1;
 
         buffer.clear();
-        encode_frame(&ready(RequestId(1), "s".repeat(room)), &mut buffer).unwrap();
-        assert_eq!(buffer.len(), HEADER_LEN + MAX_FRAME_LEN);
+        encode_within(&ready(RequestId(1), "s".repeat(room)), &mut buffer, max).unwrap();
+        assert_eq!(buffer.len(), HEADER_LEN + max);
 
         let mut buffer = b"before".to_vec();
         let too_long = ready(RequestId(1), "s".repeat(room + 1));
-        assert_eq!(encode_frame(&too_long, &mut buffer), Err(EncodeError::Oversized));
+        assert_eq!(encode_within(&too_long, &mut buffer, max), Err(EncodeError::Oversized));
         assert_eq!(buffer, b"before");
     }
 

@@ -11,11 +11,15 @@ use crate::{
 };
 
 /// The versions and capabilities with which a client can work.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS), schemars(inline))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hello {
+    /// The versions that the client speaks.
     supported_versions: SupportedVersions,
+    /// What the client cannot do without.
     required_capabilities: CapabilitySet,
+    /// What the client uses where it can. None of them is required as well.
     optional_capabilities: CapabilitySet,
 }
 
@@ -89,6 +93,7 @@ pub enum HelloError {
 }
 
 /// A version of the protocol, from 1.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ProtocolVersion(NonZeroU32);
@@ -117,9 +122,12 @@ impl Decode for ProtocolVersion {
 }
 
 /// Versions of the protocol: at least one, each once, in the order in which they were named.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct SupportedVersions(Vec<ProtocolVersion>);
+pub struct SupportedVersions(
+    #[cfg_attr(test, schemars(length(min = 1), extend("uniqueItems" = true)))] Vec<ProtocolVersion>,
+);
 
 impl SupportedVersions {
     /// Takes versions, which may come in any order.

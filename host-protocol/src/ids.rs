@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Names one session of one connection. Chosen by the client, never blank.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS), schemars(extend("pattern" = r"\S")))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SessionId(String);
@@ -44,6 +45,7 @@ impl TryFrom<String> for SessionId {
 
 /// Names one cell of one session. The host counts them from "1"; a client may ask for any string, and is
 /// told which of them is no cell.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CellId(String);
@@ -72,6 +74,7 @@ impl fmt::Display for CellId {
 }
 
 /// Ties an operation to its answers. Chosen by the client; one that is in use must not be used again.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub i64);
@@ -83,6 +86,7 @@ impl fmt::Display for RequestId {
 }
 
 /// Ties a delegate request to its answer. Chosen by the host, unique within its connection.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DelegateId(pub i64);

@@ -69,3 +69,32 @@ impl From<serde_json::Value> for Json {
         Json(RawValue::from_string(value.to_string()).expect("a Value prints as valid JSON"))
     }
 }
+
+#[cfg(test)]
+impl schemars::JsonSchema for Json {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Json".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        true.into()
+    }
+}
+
+#[cfg(test)]
+impl ts_rs::TS for Json {
+    type WithoutGenerics = Json;
+    type OptionInnerType = Json;
+
+    fn name(_: &ts_rs::Config) -> String {
+        "unknown".to_owned()
+    }
+
+    fn inline(config: &ts_rs::Config) -> String {
+        Json::name(config)
+    }
+}

@@ -41,4 +41,6 @@ mod json;
 mod negotiation;
 mod operation;
 mod response;
+#[cfg(test)]
+mod schema;
 mod tool;

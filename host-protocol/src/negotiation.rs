@@ -141,6 +141,7 @@ pub enum ReadyError {
 }
 
 /// Why a host refuses a connection, as it says on the wire.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Rejection {

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// One operation on one session.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "method", rename_all_fields = "camelCase")]
 pub enum Operation {
@@ -18,11 +19,13 @@ pub enum Operation {
     Open {
         /// The new session.
         session_id: SessionId,
-        /// Limits on its cells. Needs [`crate::Known::CellExecutionLimits`].
+        /// Limits on its cells. Needs the capability `session-cell-execution-resource-limits`.
+        #[cfg_attr(test, ts(optional))]
         #[serde(skip_serializing_if = "Option::is_none")]
         cell_execution_limits: Option<CellExecutionLimits>,
-        /// Who cuts output to `max_output_tokens`; the client when absent. Needs
-        /// [`crate::Known::BoundedOutput`].
+        /// Who cuts output to its budget of tokens; the client when absent. Needs the capability
+        /// `bounded-output-v1`.
+        #[cfg_attr(test, ts(optional))]
         #[serde(skip_serializing_if = "Option::is_none")]
         output_truncation: Option<OutputTruncation>,
     },
@@ -41,8 +44,9 @@ pub enum Operation {
         session_id: SessionId,
         /// The cell, and for how long.
         request: WaitRequest,
-        /// How many tokens of output to keep; the host's own default when absent. Counts where the session's
-        /// output is cut by the host. Needs [`crate::Known::BoundedOutput`].
+        /// How many tokens of output the answer keeps, where the host cuts it; 10,000 when absent. Needs the
+        /// capability `bounded-output-v1`.
+        #[cfg_attr(test, ts(optional))]
         #[serde(skip_serializing_if = "Option::is_none")]
         max_output_tokens: Option<u64>,
     },
@@ -54,6 +58,7 @@ pub enum Operation {
         /// The cell.
         cell_id: CellId,
         /// As in `session/wait`.
+        #[cfg_attr(test, ts(optional))]
         #[serde(skip_serializing_if = "Option::is_none")]
         max_output_tokens: Option<u64>,
     },
@@ -136,6 +141,7 @@ impl Decode for Operation {
 }
 
 /// A cell to run.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExecuteRequest {
     /// The model's own id of the call; the cell's notifications carry it.
@@ -144,11 +150,10 @@ pub struct ExecuteRequest {
     pub enabled_tools: Vec<ToolDefinition>,
     /// The cell's code.
     pub source: String,
-    /// After how many milliseconds the cell yields, if it has not ended by then. 0 yields at once; `None`
-    /// means [`DEFAULT_YIELD_TIME_MS`].
+    /// After how many milliseconds the cell yields, if it has not ended by then. 0 yields at once; null
+    /// means 10,000.
     pub yield_time_ms: Option<u64>,
-    /// How many tokens of output to keep, where the session's output is cut by the host; its own default
-    /// when `None`.
+    /// How many tokens of output the first response keeps, where the host cuts it; null means 10,000.
     pub max_output_tokens: Option<OutputTokens>,
 }
 
@@ -180,6 +185,7 @@ impl Decode for ExecuteRequest {
 }
 
 /// A wait for more of a cell.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WaitRequest {
     /// The cell.
@@ -202,14 +208,18 @@ impl Decode for WaitRequest {
     }
 }
 
-/// Limits on each cell of a session. `None` leaves the host's own.
+/// Limits on each cell of a session. What is absent or null is left to the host.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CellExecutionLimits {
-    /// The longest that a cell runs before it yields, in milliseconds, whatever a request asks for.
+    /// The longest that an execute or a wait is left without an answer, in milliseconds, whatever it asks
+    /// for itself.
+    #[cfg_attr(test, ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_yield_time_ms: Option<u64>,
     /// The largest JavaScript heap, in bytes.
+    #[cfg_attr(test, ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_heap_size_bytes: Option<u64>,
 }
@@ -226,6 +236,7 @@ impl Decode for CellExecutionLimits {
 }
 
 /// Who cuts a cell's output to its budget of tokens.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputTruncation {
@@ -247,9 +258,10 @@ impl Decode for OutputTruncation {
 
 /// A budget of output tokens, from 0 to 2,147,483,647: in an execute request, the wire keeps it in 32 bits
 /// with a sign.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct OutputTokens(u32);
+pub struct OutputTokens(#[cfg_attr(test, schemars(range(max = i32::MAX)))] u32);
 
 impl OutputTokens {
     /// The largest budget that an execute request can carry.

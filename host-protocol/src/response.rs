@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// What an operation or a delegate request came to.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS), schemars(rename = "AnswerOf{T}"))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Answer<T> {
@@ -73,6 +74,7 @@ impl<T: Decode> Decode for Answer<T> {
 }
 
 /// The outcome of an operation that was done.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum OperationValue {
@@ -127,6 +129,7 @@ impl Decode for OperationValue {
 }
 
 /// What a `session/wait` or `session/terminate` found.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum WaitOutcome {
     /// The cell was there.
@@ -156,6 +159,7 @@ impl Decode for WaitOutcome {
 }
 
 /// What a cell has to show since its last response.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum RuntimeResponse {
     /// The cell has ended by itself.
@@ -164,7 +168,7 @@ pub enum RuntimeResponse {
         cell_id: CellId,
         /// What it showed since its last response.
         content_items: Vec<ContentItem>,
-        /// What it failed with; `None` when it completed.
+        /// What it failed with; null when it completed.
         error_text: Option<String>,
         /// How long the result lay ready before it was asked for, in nanoseconds.
         result_buffered_for_ns: u64,

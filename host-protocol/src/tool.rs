@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// A tool as one step advertises it to its cells.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolDefinition {
@@ -28,6 +29,7 @@ pub struct ToolDefinition {
 }
 
 /// The name of a tool in the namespace of whoever offers it.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolName {
@@ -54,6 +56,7 @@ impl fmt::Display for ToolName {
 }
 
 /// What a tool takes.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolKind {
@@ -64,6 +67,7 @@ pub enum ToolKind {
 }
 
 /// One call of a tool by a cell.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolInvocation {
@@ -75,7 +79,7 @@ pub struct ToolInvocation {
     pub tool_name: ToolName,
     /// Its kind, as the step advertised it.
     pub tool_kind: ToolKind,
-    /// The input; `None`, on the wire `null`, where the cell gave none or gave null.
+    /// The input; null where the cell gave none or gave null.
     pub input: Option<Json>,
 }
 
