@@ -1,0 +1,119 @@
+//! The tools of a step as its cells see them.
+
+use std::collections::HashMap;
+
+use codemode_host_protocol::{ToolDefinition, ToolKind, ToolName};
+
+/// The tools that a cell sees, prepared once for all cells of a step.
+///
+/// Each tool is a property of `tools`, named by its definition's `name` with every character that no
+/// JavaScript identifier takes replaced by `_`.
+#[derive(Debug, Default)]
+pub struct ToolCatalog {
+    entries: Vec<Entry>,
+    by_identifier: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) identifier: String,
+    pub(crate) description: String,
+    pub(crate) tool: ToolName,
+    pub(crate) kind: ToolKind,
+}
+
+impl ToolCatalog {
+    /// Prepares `definitions`. Where two normalise to one identifier, `tools` holds the later one.
+    pub fn new(definitions: &[ToolDefinition]) -> ToolCatalog {
+        let entries: Vec<Entry> = definitions
+            .iter()
+            .map(|definition| Entry {
+                identifier: identifier(&definition.name),
+                description: definition.description.clone(),
+                tool: definition.tool_name.clone(),
+                kind: definition.kind,
+            })
+            .collect();
+        let by_identifier = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| (entry.identifier.clone(), index))
+            .collect();
+        ToolCatalog { entries, by_identifier }
+    }
+
+    /// The index of the tool that `tools[identifier]` is.
+    pub(crate) fn index_of(&self, identifier: &str) -> Option<usize> {
+        self.by_identifier.get(identifier).copied()
+    }
+
+    pub(crate) fn entry(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(index)
+    }
+
+    /// All tools, in the order in which they were advertised.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The names of the properties of `tools`, in the order in which they were advertised.
+    pub(crate) fn identifiers(&self) -> impl Iterator<Item = &str> {
+        self.entries
+            .iter()
+            .enumerate()
+            .filter(|(index, entry)| self.index_of(&entry.identifier) == Some(*index))
+            .map(|(_, entry)| entry.identifier.as_str())
+    }
+
+    /// The identifiers that a model may have meant by `name`, nearest first.
+    pub(crate) fn nearest(&self, name: &str) -> Vec<&str> {
+        let mut near: Vec<(f64, &str)> = self
+            .identifiers()
+            .map(|identifier| (strsim::jaro_winkler(name, identifier), identifier))
+            .filter(|(likeness, _)| *likeness >= LIKE)
+            .collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0));
+        near.into_iter().take(MAX_NEAREST).map(|(_, identifier)| identifier).collect()
+    }
+}
+
+/// `name` with every character that no identifier takes, and a leading digit, replaced by `_`.
+fn identifier(name: &str) -> String {
+    if name.is_empty() {
+        return String::from("_");
+    }
+    name.chars()
+        .enumerate()
+        .map(|(index, c)| match c {
+            'a'..='z' | 'A'..='Z' | '_' | '$' => c,
+            '0'..='9' if index > 0 => c,
+            _ => '_',
+        })
+        .collect()
+}
+
+/// Jaro-Winkler likeness from which a name is worth offering: `readFile` and `read_file` have 0.93, `list` and
+/// `list_directory` 0.86, `fetch` and `search` 0.58.
+const LIKE: f64 = 0.8;
+
+const MAX_NEAREST: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_identifiers() {
+        for (name, expected) in [
+            ("read_file", "read_file"),
+            ("mcp.server/tool-x", "mcp_server_tool_x"),
+            ("1abc", "_abc"),
+            ("9", "_"),
+            ("", "_"),
+            ("\u{e9}a\u{1f600}b", "_a_b"),
+            ("class", "class"),
+        ] {
+            assert_eq!(identifier(name), expected, "{name:?}");
+        }
+    }
+}

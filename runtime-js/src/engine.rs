@@ -1,0 +1,114 @@
+//! V8 in this process.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::{clock::Clock, tenant::Tenant, worker::Worker};
+
+/// V8 in this process. Cheap to clone; all clones are one engine.
+///
+/// Keeps a few isolates ready ahead of need, so that a tenant's first cell does not wait for one.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    warm: Mutex<Vec<Worker>>,
+    options: EngineOptions,
+}
+
+impl Engine {
+    /// An engine with the default options.
+    pub fn new() -> Engine {
+        Engine::with_options(EngineOptions::default())
+    }
+
+    /// An engine with options of its own. V8 itself is set up once in a process, whatever the engine.
+    pub fn with_options(options: EngineOptions) -> Engine {
+        initialize_v8();
+        let engine =
+            Engine(Arc::new(Inner { clock: Clock::default(), warm: Mutex::default(), options }));
+        engine.refill();
+        engine
+    }
+
+    /// A new owner of isolates.
+    pub fn tenant(&self) -> Tenant {
+        Tenant::new(self.clone())
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// A worker that no tenant has used.
+    pub(crate) fn take_worker(&self, heap_bytes: usize) -> std::io::Result<Worker> {
+        if heap_bytes == self.0.options.warm_heap_bytes {
+            let warm = self.0.warm.lock().pop();
+            if let Some(worker) = warm {
+                self.refill();
+                return Ok(worker);
+            }
+        }
+        Worker::spawn(heap_bytes)
+    }
+
+    /// Starts what is missing. A thread that cannot be had now is asked for again by the next cell.
+    fn refill(&self) {
+        let mut warm = self.0.warm.lock();
+        while warm.len() < self.0.options.warm_isolates {
+            match Worker::spawn(self.0.options.warm_heap_bytes) {
+                Ok(worker) => warm.push(worker),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine::new()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}
+
+/// What an [`Engine`] keeps ready.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Isolates made ahead of need. Each takes a thread and about 1 MB.
+    pub warm_isolates: usize,
+    /// The heap limit those isolates have, in bytes. A cell with another limit gets a new isolate.
+    pub warm_heap_bytes: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions { warm_isolates: 1, warm_heap_bytes: crate::Limits::default().heap_bytes }
+    }
+}
+
+fn initialize_v8() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        v8::V8::set_flags_from_string(FLAGS);
+        v8::icu::set_default_locale("en-US");
+        // "Unprotected": isolates are entered on threads that did not start V8, which the default platform
+        // forbids on processors with memory protection keys.
+        let platform = v8::new_unprotected_default_platform(PLATFORM_THREADS, false).make_shared();
+        v8::V8::initialize_platform(platform);
+        v8::V8::initialize();
+    });
+}
+
+/// With loop unrolling V8's optimising compiler takes the interrupt check out of loops that it believes to be short, and
+/// believes it of `while (true) a.push(new Array(1000).fill(1.5))` too: such a cell cannot be terminated.
+const FLAGS: &str = "--no-turboshaft-loop-unrolling";
+
+/// Helpers for garbage collection and the optimising compilers, shared by all isolates.
+const PLATFORM_THREADS: u32 = 1;

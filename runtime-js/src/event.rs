@@ -1,0 +1,137 @@
+//! What a cell says while it runs, and how it ends.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use codemode_host_protocol::{ContentItem, Json, ToolKind, ToolName};
+
+use crate::CellError;
+
+/// Receives a cell's events.
+///
+/// Called on the cell's own thread, in the order in which things happen, [`Event::End`] last and exactly
+/// once. While a call lasts the cell stands still: hand the event on and return.
+pub trait EventSink: Send + 'static {
+    /// Takes one event.
+    fn event(&mut self, event: Event);
+}
+
+impl<F: FnMut(Event) + Send + 'static> EventSink for F {
+    fn event(&mut self, event: Event) {
+        self(event);
+    }
+}
+
+/// One thing that a cell did.
+#[derive(Debug)]
+pub enum Event {
+    /// It showed something.
+    Output(ContentItem),
+    /// It said `yield_control()`.
+    Yield,
+    /// It called a tool, and waits for [`Cell::deliver`](crate::Cell::deliver) with the call's id.
+    ToolCall(ToolCall),
+    /// It said `notify(text)`.
+    Notify(String),
+    /// It ended. Calls still open are the receiver's to cancel.
+    End(End),
+}
+
+/// One call of a tool.
+#[derive(Debug)]
+pub struct ToolCall {
+    /// The call, counted from 1 within the cell.
+    pub id: CallId,
+    /// The tool.
+    pub tool: ToolName,
+    /// Its kind.
+    pub kind: ToolKind,
+    /// The input; `None` where the cell gave none.
+    pub input: Option<Json>,
+}
+
+/// Names one tool call of one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+impl fmt::Display for CallId {
+    /// `tool-1`, as the wire has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tool-{}", self.0)
+    }
+}
+
+/// How a cell ended, and what it leaves behind.
+#[derive(Debug)]
+pub struct End {
+    /// How.
+    pub outcome: Outcome,
+    /// What it stored with `store(key, value)`, latest value of each key. Of an outcome other than
+    /// [`Outcome::Completed`] it is what the cell had stored until then; whether that counts is the caller's.
+    pub stored: BTreeMap<String, Json>,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// The one way in which a cell ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran to its end, or said `exit()`.
+    Completed,
+    /// It threw, or its source is no valid cell.
+    Failed(Box<CellError>),
+    /// [`Cell::terminate`](crate::Cell::terminate) ended it.
+    Terminated,
+    /// It crossed one of its limits.
+    LimitExceeded(LimitExceeded),
+}
+
+/// Which limit a cell crossed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitExceeded {
+    /// The JavaScript heap, or array buffers, which count with it.
+    #[error("HeapLimitExceeded: the cell used more than its {limit_bytes} bytes of heap")]
+    Heap {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// Wall time from the start.
+    #[error("TimeLimitExceeded: the cell ran for longer than its {limit:?}")]
+    Time {
+        /// The limit.
+        limit: Duration,
+    },
+    /// Bytes or items shown.
+    #[error(
+        "OutputLimitExceeded: the cell showed more than its {limit_bytes} bytes or {limit_items} items"
+    )]
+    Output {
+        /// The limit in bytes.
+        limit_bytes: usize,
+        /// The limit in items.
+        limit_items: usize,
+    },
+}
+
+impl LimitExceeded {
+    /// A stable name for programs: `HeapLimitExceeded`, `TimeLimitExceeded` or `OutputLimitExceeded`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            LimitExceeded::Heap { .. } => "HeapLimitExceeded",
+            LimitExceeded::Time { .. } => "TimeLimitExceeded",
+            LimitExceeded::Output { .. } => "OutputLimitExceeded",
+        }
+    }
+}
+
+/// What a cell used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Wall time from the start to the end.
+    pub wall: Duration,
+    /// Bytes shown.
+    pub output_bytes: usize,
+    /// Items shown.
+    pub output_items: usize,
+    /// Tools called.
+    pub tool_calls: u64,
+}

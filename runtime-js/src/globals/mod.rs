@@ -1,0 +1,163 @@
+//! The functions that a cell finds in its global scope beside ECMAScript's own.
+
+use codemode_host_protocol::Json;
+
+use crate::state::CellState;
+
+mod content;
+mod control;
+mod store;
+mod tools;
+
+pub(crate) use tools::settle;
+
+/// Puts the native globals into a new realm.
+pub(crate) fn install(
+    scope: &mut v8::PinScope<'_, '_>,
+    global: v8::Local<'_, v8::Object>,
+) -> Option<()> {
+    tools::install(scope, global)?;
+    define(scope, global, "clearTimeout", control::clear_timeout)?;
+    define(scope, global, "setTimeout", control::set_timeout)?;
+    define(scope, global, "text", content::text)?;
+    define(scope, global, "content", content::content)?;
+    define(scope, global, "image", content::image)?;
+    define(scope, global, "audio", content::audio)?;
+    define(scope, global, "generatedImage", content::generated_image)?;
+    define(scope, global, "store", store::store)?;
+    define(scope, global, "load", store::load)?;
+    define(scope, global, "notify", control::notify)?;
+    define(scope, global, "yield_control", control::yield_control)?;
+    define(scope, global, "exit", control::exit)
+}
+
+/// Gives the cell a `console`.
+pub(crate) fn install_console(
+    scope: &mut v8::PinScope<'_, '_>,
+    global: v8::Local<'_, v8::Object>,
+) -> Option<()> {
+    let console = v8::Object::new(scope);
+    for method in ["log", "info", "warn", "error", "debug", "trace"] {
+        define(scope, console, method, content::console)?;
+    }
+    let key = v8::String::new(scope, "console")?;
+    global.define_own_property(
+        scope,
+        key.into(),
+        console.into(),
+        v8::PropertyAttribute::DONT_ENUM,
+    )?;
+    Some(())
+}
+
+/// `kindOf(value)` of the bootstrap script: which of V8's own kinds an object is of, whatever its prototype says.
+pub(crate) fn kind_of(
+    _scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let value = args.get(0);
+    let kind = if value.is_map() {
+        1
+    } else if value.is_set() {
+        2
+    } else if value.is_native_error() {
+        3
+    } else if value.is_array_buffer() || value.is_data_view() {
+        4
+    } else if value.is_typed_array() {
+        5
+    } else if value.is_reg_exp() {
+        6
+    } else if value.is_promise() {
+        7
+    } else if value.is_date() {
+        8
+    } else {
+        0
+    };
+    rv.set_int32(kind);
+}
+
+fn define(
+    scope: &mut v8::PinScope<'_, '_>,
+    object: v8::Local<'_, v8::Object>,
+    name: &str,
+    callback: impl v8::MapFnTo<v8::FunctionCallback>,
+) -> Option<()> {
+    let key = v8::String::new(scope, name)?;
+    let function = v8::Function::builder(callback)
+        .constructor_behavior(v8::ConstructorBehavior::Throw)
+        .build(scope)?;
+    function.set_name(key);
+    object.create_data_property(scope, key.into(), function.into())?;
+    Some(())
+}
+
+/// Throws a `TypeError`.
+fn throw(scope: &mut v8::PinScope<'_, '_>, message: &str) {
+    if let Some(message) = v8::String::new(scope, message) {
+        let error = v8::Exception::type_error(scope, message);
+        scope.throw_exception(error);
+    }
+}
+
+/// The value as a model should read it. `None` when that threw.
+fn render<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<String> {
+    if let Ok(string) = value.try_cast::<v8::String>() {
+        return Some(string.to_rust_string_lossy(scope));
+    }
+    let render = v8::Local::new(scope, &state.helpers.render);
+    let undefined = v8::undefined(scope);
+    let text = render.call(scope, undefined.into(), &[value])?;
+    Some(text.to_rust_string_lossy(scope))
+}
+
+/// The value as JSON. `Err(None)` when that threw; `Ok(None)` when JSON has nothing for it.
+fn to_json<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
+    value: v8::Local<'s, v8::Value>,
+) -> Result<Option<Json>, Thrown> {
+    let to_json = v8::Local::new(scope, &state.helpers.to_json);
+    let undefined = v8::undefined(scope);
+    let text = to_json.call(scope, undefined.into(), &[value]).ok_or(Thrown)?;
+    if text.is_undefined() {
+        return Ok(None);
+    }
+    let text = replace_lone_surrogates(text.to_rust_string_lossy(scope));
+    match Json::parse(text) {
+        Ok(json) => Ok(Some(json)),
+        Err(error) => {
+            throw(scope, &format!("the value is no JSON: {error}"));
+            Err(Thrown)
+        }
+    }
+}
+
+/// An exception is pending in the isolate.
+struct Thrown;
+
+/// `JSON.stringify` escapes just those surrogates that have no partner; no UTF-8 string can hold one, and other
+/// programs refuse them, so they become U+FFFD as everywhere else.
+fn replace_lone_surrogates(json: String) -> String {
+    if !json.contains("\\ud") {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json.as_str();
+    while let Some(at) = rest.find('\\') {
+        let escape_len = if rest[at + 1..].starts_with('u') { 6 } else { 2 };
+        let (before, after) = rest.split_at(at);
+        let (escape, after) = after.split_at(escape_len);
+        out.push_str(before);
+        out.push_str(if escape.starts_with("\\ud") { "\\ufffd" } else { escape });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}

@@ -1,0 +1,58 @@
+//! `store` and `load`: JSON values that outlive the cell.
+
+use super::{render, throw, to_json};
+use crate::state::CellState;
+
+/// `store(key, value)`: keeps a copy of the value under the key.
+pub(super) fn store<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Some(state) = CellState::of(scope) else { return };
+    let Some(key) = key(scope, &args, "store") else { return };
+    let Ok(json) = to_json(scope, &state, args.get(1)) else { return };
+    let Some(json) = json else {
+        let given = render(scope, &state, args.get(1)).unwrap_or_default();
+        return throw(
+            scope,
+            &format!(
+                "Unable to store {key:?}: {given} is no JSON value; store objects, arrays, strings, numbers, booleans or null"
+            ),
+        );
+    };
+    if !state.is_over() {
+        state.writes.borrow_mut().insert(key, json);
+    }
+}
+
+/// `load(key)`: a fresh copy of what was stored last under the key, or `undefined`.
+pub(super) fn load<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Some(state) = CellState::of(scope) else { return };
+    let Some(key) = key(scope, &args, "load") else { return };
+    let writes = state.writes.borrow();
+    let Some(json) = writes.get(&key).or_else(|| state.stored.get(&key)) else { return };
+    let Some(text) = v8::String::new(scope, json.text()) else {
+        return throw(scope, &format!("the value stored under {key:?} is too large to load"));
+    };
+    if let Some(value) = v8::json::parse(scope, text) {
+        rv.set(value);
+    }
+}
+
+fn key(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: &v8::FunctionCallbackArguments<'_>,
+    function: &str,
+) -> Option<String> {
+    let key = args.get(0);
+    if key.is_symbol() {
+        throw(scope, &format!("{function} key must be a string"));
+        return None;
+    }
+    Some(key.to_string(scope)?.to_rust_string_lossy(scope))
+}

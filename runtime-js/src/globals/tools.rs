@@ -1,0 +1,219 @@
+//! `tools` and `ALL_TOOLS`.
+//!
+//! Nothing is made for a tool that the cell does not touch: `tools` answers for names that it looks up in the step's
+//! catalog, and makes a tool's function when it is first asked for.
+
+use std::rc::Rc;
+
+use codemode_host_protocol::{Json, ToolFailure};
+
+use super::{throw, to_json};
+use crate::{
+    CallId, Event, ToolCall,
+    state::{CellState, PendingCall},
+};
+
+pub(super) fn install(
+    scope: &mut v8::PinScope<'_, '_>,
+    global: v8::Local<'_, v8::Object>,
+) -> Option<()> {
+    let template = v8::ObjectTemplate::new(scope);
+    template.set_named_property_handler(
+        v8::NamedPropertyHandlerConfiguration::new()
+            .getter(get)
+            .query(query)
+            .enumerator(enumerate)
+            .flags(v8::PropertyHandlerFlags::ONLY_INTERCEPT_STRINGS),
+    );
+    let tools = template.new_instance(scope)?;
+    let key = v8::String::new(scope, "tools")?;
+    global.create_data_property(scope, key.into(), tools.into())?;
+    let key = v8::String::new(scope, "ALL_TOOLS")?;
+    global.set_lazy_data_property(scope, key.into(), all_tools)?;
+    Some(())
+}
+
+/// Settles the promise of a call. `None` when an exception or termination got in the way.
+pub(crate) fn settle(
+    scope: &mut v8::PinScope<'_, '_>,
+    call: PendingCall,
+    result: Result<Json, ToolFailure>,
+) -> Option<()> {
+    let resolver = v8::Local::new(scope, &call.resolver);
+    let failure = match result {
+        Ok(json) => match parse(scope, json.text()) {
+            Some(value) => {
+                resolver.resolve(scope, value)?;
+                return Some(());
+            }
+            None => ToolFailure::new(format!(
+                "the result of {} bytes is too large for a cell",
+                json.text().len()
+            )),
+        },
+        Err(failure) => failure,
+    };
+    let error = v8::Local::new(scope, &call.error);
+    let message = v8::String::new(scope, &failure.message)?;
+    let tool = v8::String::new(scope, &call.tool)?;
+    let name = v8::String::new(scope, "ToolError")?;
+    for (key, value) in [("message", message), ("name", name), ("cause", message)] {
+        let key = v8::String::new(scope, key)?;
+        error.define_own_property(
+            scope,
+            key.into(),
+            value.into(),
+            v8::PropertyAttribute::DONT_ENUM,
+        )?;
+    }
+    let key = v8::String::new(scope, "tool")?;
+    error.create_data_property(scope, key.into(), tool.into())?;
+    resolver.reject(scope, error.into())?;
+    Some(())
+}
+
+fn parse<'s>(scope: &mut v8::PinScope<'s, '_>, text: &str) -> Option<v8::Local<'s, v8::Value>> {
+    let text = v8::String::new(scope, text)?;
+    v8::json::parse(scope, text)
+}
+
+/// `tools.name(input)`: a promise of the result.
+fn call<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Some(state) = CellState::of(scope) else { return };
+    let Some(index) = args.data().uint32_value(scope) else { return };
+    let Some(entry) = state.catalog.entry(index as usize) else { return };
+    let argument = args.get(0);
+    let input = if argument.is_undefined() {
+        None
+    } else {
+        match to_json(scope, &state, argument) {
+            Ok(Some(json)) => Some(json),
+            Ok(None) => {
+                let given = argument.type_of(scope).to_rust_string_lossy(scope);
+                return throw(
+                    scope,
+                    &format!("tools.{} takes a JSON value, not a {given}", entry.identifier),
+                );
+            }
+            Err(_) => return,
+        }
+    };
+    let Some(resolver) = v8::PromiseResolver::new(scope) else { return };
+    let Some(message) = v8::String::new(scope, "") else { return };
+    let Ok(error) = v8::Exception::error(scope, message).try_cast::<v8::Object>() else { return };
+    rv.set(resolver.get_promise(scope).into());
+    if state.is_over() {
+        return;
+    }
+    let id = CallId(state.calls_made.get() + 1);
+    state.calls_made.set(id.0);
+    let pending = PendingCall {
+        resolver: v8::Global::new(scope, resolver),
+        error: v8::Global::new(scope, error),
+        tool: entry.identifier.clone(),
+    };
+    state.calls.borrow_mut().insert(id, pending);
+    state.shared.inbox.open(id);
+    let event = ToolCall { id, tool: entry.tool.clone(), kind: entry.kind, input };
+    state.tell(scope, Event::ToolCall(event));
+}
+
+/// Makes the function of a tool when it is first looked up; from then on it is an ordinary property.
+fn get(
+    scope: &mut v8::PinScope<'_, '_>,
+    key: v8::Local<'_, v8::Name>,
+    args: v8::PropertyCallbackArguments<'_>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) -> v8::Intercepted {
+    let Some(index) = lookup(scope, key, &args) else { return v8::Intercepted::kNo };
+    let index = v8::Integer::new_from_unsigned(scope, index);
+    let function = v8::Function::builder(call)
+        .data(index.into())
+        .constructor_behavior(v8::ConstructorBehavior::Throw)
+        .build(scope);
+    let Some(function) = function else { return v8::Intercepted::kNo };
+    if let Ok(name) = key.try_cast::<v8::String>() {
+        function.set_name(name);
+    }
+    args.holder().create_data_property(scope, key, function.into());
+    rv.set(function.into());
+    v8::Intercepted::kYes
+}
+
+fn query(
+    scope: &mut v8::PinScope<'_, '_>,
+    key: v8::Local<'_, v8::Name>,
+    args: v8::PropertyCallbackArguments<'_>,
+    mut rv: v8::ReturnValue<'_, v8::Integer>,
+) -> v8::Intercepted {
+    if lookup(scope, key, &args).is_none() {
+        return v8::Intercepted::kNo;
+    }
+    rv.set_int32(0);
+    v8::Intercepted::kYes
+}
+
+fn enumerate(
+    scope: &mut v8::PinScope<'_, '_>,
+    _args: v8::PropertyCallbackArguments<'_>,
+    mut rv: v8::ReturnValue<'_, v8::Array>,
+) {
+    let Some(state) = CellState::of(scope) else { return };
+    let names: Option<Vec<v8::Local<'_, v8::Value>>> = state
+        .catalog
+        .identifiers()
+        .map(|name| v8::String::new(scope, name).map(Into::into))
+        .collect();
+    if let Some(names) = names {
+        rv.set(v8::Array::new_with_elements(scope, &names));
+    }
+}
+
+/// The tool of that name, unless the object has a property of its own by now.
+fn lookup(
+    scope: &mut v8::PinScope<'_, '_>,
+    key: v8::Local<'_, v8::Name>,
+    args: &v8::PropertyCallbackArguments<'_>,
+) -> Option<u32> {
+    let state = CellState::of(scope)?;
+    let index = state.catalog.index_of(&key.to_rust_string_lossy(scope))?;
+    if args.holder().has_real_named_property(scope, key)? {
+        return None;
+    }
+    u32::try_from(index).ok()
+}
+
+/// `ALL_TOOLS`: `{name, description}` of every tool, in the order in which the step advertised them.
+fn all_tools(
+    scope: &mut v8::PinScope<'_, '_>,
+    _key: v8::Local<'_, v8::Name>,
+    _args: v8::PropertyCallbackArguments<'_>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Some(state) = CellState::of(scope) else { return };
+    if let Some(list) = list_tools(scope, &state) {
+        rv.set(list.into());
+    }
+}
+
+fn list_tools<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &Rc<CellState>,
+) -> Option<v8::Local<'s, v8::Array>> {
+    let name_key = v8::String::new(scope, "name")?;
+    let description_key = v8::String::new(scope, "description")?;
+    let mut entries = Vec::new();
+    for entry in state.catalog.entries() {
+        let object = v8::Object::new(scope);
+        let name = v8::String::new(scope, &entry.identifier)?;
+        let description = v8::String::new(scope, &entry.description)?;
+        object.create_data_property(scope, name_key.into(), name.into())?;
+        object.create_data_property(scope, description_key.into(), description.into())?;
+        entries.push(object.into());
+    }
+    Some(v8::Array::new_with_elements(scope, &entries))
+}

@@ -1,0 +1,82 @@
+//! What models get wrong, and what to tell them.
+
+use crate::{CellError, ToolCatalog};
+
+/// Why nothing can be imported.
+pub(crate) const NO_MODULES: &str = "a cell has no modules and no packages; what it can reach are the tools: await tools.name(input)";
+
+/// Advice on an error, where its cause is a habit from other environments.
+pub(crate) fn for_error(error: &CellError, source: &str, catalog: &ToolCatalog) -> Option<String> {
+    let message = error.message.as_str();
+    match error.name.as_deref()? {
+        "SyntaxError" if message == "Illegal return statement" => Some(String::from(
+            "a cell is a module, not a function: show a value with text(value), stop early with exit()",
+        )),
+        "SyntaxError" if is_markdown(source) => Some(String::from(
+            "this looks like Markdown; send the code alone, or in one fence with nothing around it",
+        )),
+        "ReferenceError" => undefined_name(message.strip_suffix(" is not defined")?, catalog),
+        "TypeError" => missing_tool(message, catalog),
+        _ => None,
+    }
+}
+
+fn is_markdown(source: &str) -> bool {
+    source.lines().any(|line| line.trim_start().starts_with("```"))
+}
+
+fn undefined_name(name: &str, catalog: &ToolCatalog) -> Option<String> {
+    let instead = match name {
+        "require" | "module" | "exports" => NO_MODULES,
+        "console" => "show a value with text(value)",
+        "fetch" | "XMLHttpRequest" | "WebSocket" => {
+            "a cell has no network of its own; what it can reach are the tools: await tools.name(input)"
+        }
+        "process" | "Deno" | "Bun" | "Buffer" | "__dirname" | "__filename" | "fs" | "os"
+        | "path" | "child_process" => {
+            "a cell has no file system and no process of its own; use the tools: await tools.name(input)"
+        }
+        "window" | "document" | "navigator" | "localStorage" => "a cell is not a web page",
+        "setInterval" | "setImmediate" | "queueMicrotask" => {
+            "there are setTimeout and clearTimeout, and promises"
+        }
+        "structuredClone" => "copy with JSON.parse(JSON.stringify(value))",
+        "WebAssembly" | "SharedArrayBuffer" | "Atomics" => "a cell has none of it, by design",
+        "print" | "log" | "display" | "output" => "show a value with text(value)",
+        "sleep" => "wait with await new Promise((resolve) => setTimeout(resolve, ms))",
+        _ => return nearest(name, catalog),
+    };
+    if catalog.index_of(name).is_some() {
+        return Some(format!("it is a tool: await tools.{name}(input)"));
+    }
+    Some(String::from(instead))
+}
+
+/// `tools.nope is not a function`: what else there is.
+fn missing_tool(message: &str, catalog: &ToolCatalog) -> Option<String> {
+    let name = message.strip_suffix(" is not a function")?.strip_prefix("tools.")?;
+    let name = name.split(['.', '[', '(']).next().unwrap_or(name);
+    if let Some(hint) = nearest(name, catalog) {
+        return Some(format!("there is no tool of that name; {hint}"));
+    }
+    let all: Vec<&str> = catalog.identifiers().take(MAX_LISTED + 1).collect();
+    Some(match all.as_slice() {
+        [] => String::from("this cell has no tools"),
+        all if all.len() <= MAX_LISTED => {
+            format!("there is no tool of that name; the tools are {}", all.join(", "))
+        }
+        _ => String::from("there is no tool of that name; ALL_TOOLS lists those there are"),
+    })
+}
+
+fn nearest(name: &str, catalog: &ToolCatalog) -> Option<String> {
+    if catalog.index_of(name).is_some() {
+        return Some(format!("it is a tool: await tools.{name}(input)"));
+    }
+    let near: Vec<String> =
+        catalog.nearest(name).iter().map(|name| format!("tools.{name}")).collect();
+    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
+}
+
+/// So many names are read; more are looked up.
+const MAX_LISTED: usize = 12;

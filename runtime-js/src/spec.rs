@@ -1,0 +1,57 @@
+//! What a cell is started with.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use codemode_host_protocol::Json;
+
+use crate::ToolCatalog;
+
+/// A cell to start.
+#[derive(Clone, Debug)]
+pub struct CellSpec {
+    /// JavaScript or TypeScript: an ES module that may `await` at the top level.
+    pub source: String,
+    /// The name of the source in errors.
+    pub file: String,
+    /// The tools it sees.
+    pub tools: Arc<ToolCatalog>,
+    /// What `load(key)` finds.
+    pub stored: Arc<BTreeMap<String, Json>>,
+    /// Its limits.
+    pub limits: Limits,
+    /// Whether there is a `console`, whose lines become text output.
+    pub console: bool,
+}
+
+impl CellSpec {
+    /// A cell without tools and stored values, under the default limits.
+    pub fn new(source: impl Into<String>) -> CellSpec {
+        CellSpec {
+            source: source.into(),
+            file: String::from("cell.js"),
+            tools: Arc::default(),
+            stored: Arc::default(),
+            limits: Limits::default(),
+            console: false,
+        }
+    }
+}
+
+/// What one cell may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// JavaScript heap in bytes. Array buffers are counted apart, against the same figure.
+    pub heap_bytes: usize,
+    /// Wall time from the start; `None` for no limit.
+    pub wall: Option<Duration>,
+    /// Bytes of output in all.
+    pub output_bytes: usize,
+    /// Items of output in all.
+    pub output_items: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { heap_bytes: 256 << 20, wall: None, output_bytes: 64 << 20, output_items: 100_000 }
+    }
+}

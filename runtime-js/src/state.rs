@@ -1,0 +1,106 @@
+//! What the running cell's callbacks share.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+};
+
+use codemode_host_protocol::{ContentItem, Json};
+
+use crate::{
+    CallId, Event, EventSink, LimitExceeded, Limits, ToolCatalog,
+    cell::{Shared, Stop},
+    limits::HeapGuard,
+    realm::Helpers,
+    source::Source,
+    timers::Timers,
+};
+
+/// The running cell, as its callbacks see it; in a slot of the isolate while the cell runs.
+pub(crate) struct CellState {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) helpers: Helpers,
+    pub(crate) catalog: Arc<ToolCatalog>,
+    pub(crate) limits: Limits,
+    pub(crate) heap: Arc<HeapGuard>,
+    pub(crate) source: RefCell<Source>,
+    pub(crate) stored: Arc<BTreeMap<String, Json>>,
+    pub(crate) writes: RefCell<BTreeMap<String, Json>>,
+    pub(crate) calls: RefCell<HashMap<CallId, PendingCall>>,
+    pub(crate) timers: RefCell<Timers>,
+    pub(crate) calls_made: Cell<u64>,
+    pub(crate) output_bytes: Cell<usize>,
+    pub(crate) output_items: Cell<usize>,
+    pub(crate) over: RefCell<Option<Over>>,
+    pub(crate) sink: RefCell<Box<dyn EventSink>>,
+}
+
+/// A tool call that has not been answered.
+pub(crate) struct PendingCall {
+    pub(crate) resolver: v8::Global<v8::PromiseResolver>,
+    /// Made when the call was, so that its stack shows the call; thrown if the call fails.
+    pub(crate) error: v8::Global<v8::Object>,
+    pub(crate) tool: String,
+}
+
+/// Why the cell runs no further, found from within.
+#[derive(Clone, Debug)]
+pub(crate) enum Over {
+    /// It said `exit()`.
+    Exit,
+    /// It crossed a limit.
+    Limit(LimitExceeded),
+    /// Whoever receives its events is gone.
+    Abandoned,
+}
+
+impl CellState {
+    /// The state of the cell that runs in this isolate.
+    pub(crate) fn of(isolate: &v8::Isolate) -> Option<Rc<CellState>> {
+        isolate.get_slot::<Rc<CellState>>().cloned()
+    }
+
+    /// Whether the cell has to stop, and nothing it does counts any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.borrow().is_some() || self.shared.stopped().is_some() || self.heap.exceeded()
+    }
+
+    pub(crate) fn stopped(&self) -> Option<Stop> {
+        self.shared.stopped()
+    }
+
+    /// Ends the cell from within. The first reason stands.
+    pub(crate) fn finish(&self, isolate: &v8::Isolate, over: Over) {
+        self.over.borrow_mut().get_or_insert(over);
+        isolate.terminate_execution();
+    }
+
+    /// Tells the receiver, unless the cell is over. A receiver that panics ends the cell.
+    pub(crate) fn tell(&self, isolate: &v8::Isolate, event: Event) {
+        if self.is_over() {
+            return;
+        }
+        let Ok(mut sink) = self.sink.try_borrow_mut() else { return };
+        if catch_unwind(AssertUnwindSafe(|| sink.event(event))).is_err() {
+            drop(sink);
+            self.finish(isolate, Over::Abandoned);
+        }
+    }
+
+    /// Shows an item, within the limits.
+    pub(crate) fn show(&self, isolate: &v8::Isolate, item: ContentItem) {
+        let bytes = self.output_bytes.get().saturating_add(item.len_bytes());
+        let items = self.output_items.get() + 1;
+        let Limits { output_bytes: limit_bytes, output_items: limit_items, .. } = self.limits;
+        if bytes > limit_bytes || items > limit_items {
+            let over = LimitExceeded::Output { limit_bytes, limit_items };
+            return self.finish(isolate, Over::Limit(over));
+        }
+        self.output_bytes.set(bytes);
+        self.output_items.set(items);
+        self.tell(isolate, Event::Output(item));
+    }
+}

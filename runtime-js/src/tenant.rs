@@ -1,0 +1,111 @@
+//! One owner of isolates.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    CellSpec, Engine, EventSink,
+    cell::{Cell, Shared},
+    worker::{Job, Worker},
+};
+
+/// One owner of isolates, such as a session. An isolate that ran a cell of one tenant never runs one of another.
+///
+/// Dropping the tenant lets its running cells go on; their isolates end with them.
+#[derive(Debug)]
+pub struct Tenant {
+    engine: Engine,
+    idle: Arc<Idle>,
+}
+
+/// Workers of one tenant that wait for its next cell.
+#[derive(Debug, Default)]
+pub(crate) struct Idle(Mutex<Option<Vec<Worker>>>);
+
+/// No thread could be had.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no thread could be started for the cell: {0}; end other cells, or raise the limit on threads"
+)]
+pub struct StartError(#[from] std::io::Error);
+
+impl Tenant {
+    pub(crate) fn new(engine: Engine) -> Tenant {
+        Tenant { engine, idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))) }
+    }
+
+    /// Starts a cell. Returns at once; all that the cell does, a bad source included, is told to `sink`.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn start(&self, spec: CellSpec, sink: impl EventSink) -> Result<Cell, StartError> {
+        let started = Instant::now();
+        let worker = match self.idle.take(spec.limits.heap_bytes) {
+            Some(worker) => worker,
+            None => self.engine.take_worker(spec.limits.heap_bytes)?,
+        };
+        let id = NEXT_CELL.fetch_add(1, Ordering::Relaxed);
+        let shared = Arc::new(Shared::new(id, worker.clone()));
+        if let Some(wall) = spec.limits.wall {
+            self.engine.clock().stop_at(started + wall, &shared)?;
+        }
+        let cell = Cell::new(Arc::clone(&shared));
+        worker.run(Job {
+            spec,
+            shared,
+            sink: Box::new(sink),
+            started,
+            home: Arc::clone(&self.idle),
+        });
+        Ok(cell)
+    }
+}
+
+impl Drop for Tenant {
+    fn drop(&mut self) {
+        for worker in self.idle.0.lock().take().unwrap_or_default() {
+            IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
+            worker.retire();
+        }
+    }
+}
+
+impl Idle {
+    fn take(&self, heap_bytes: usize) -> Option<Worker> {
+        let mut idle = self.0.lock();
+        let idle = idle.as_mut()?;
+        let index = idle.iter().rposition(|worker| worker.heap_bytes() == heap_bytes)?;
+        IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
+        Some(idle.swap_remove(index))
+    }
+
+    /// Takes a worker back after a cell. `false` when there is no room, or the tenant is gone.
+    pub(crate) fn put(&self, worker: Worker) -> bool {
+        let mut idle = self.0.lock();
+        let Some(idle) = idle.as_mut() else { return false };
+        if idle.len() >= MAX_IDLE_PER_TENANT
+            || IDLE_WORKERS.load(Ordering::Relaxed) >= MAX_IDLE_IN_PROCESS
+        {
+            return false;
+        }
+        IDLE_WORKERS.fetch_add(1, Ordering::Relaxed);
+        idle.push(worker);
+        true
+    }
+}
+
+static NEXT_CELL: AtomicU64 = AtomicU64::new(1);
+static IDLE_WORKERS: AtomicUsize = AtomicUsize::new(0);
+
+/// A session that runs one cell after another needs two: one runs while the other clears up.
+const MAX_IDLE_PER_TENANT: usize = 3;
+
+/// About 1 MB each.
+const MAX_IDLE_IN_PROCESS: usize = 64;

@@ -1,0 +1,175 @@
+use expect_test::{Expect, expect};
+
+use super::run;
+
+fn fails(source: &str, expected: Expect) {
+    expected.assert_eq(&run(source));
+}
+
+#[test]
+fn uncaught_errors_show_the_cells_own_frames() {
+    fails(
+        "function f() { [1].map(() => { throw new RangeError('boom') }) }\nf()",
+        expect![[r#"
+            ! RangeError: boom
+             --> cell.js:1:38
+            1 | function f() { [1].map(() => { throw new RangeError('boom') }) }
+              |                                      ^
+                at cell.js:1:38
+                at f (cell.js:1:20)
+                at cell.js:2:1
+        "#]],
+    );
+    fails("throw 'just text'", expect![["! just text\n"]]);
+    fails("throw undefined", expect![["! undefined\n"]]);
+    fails("throw {a: 1}", expect![["! [object Object]\n"]]);
+    fails(
+        "setTimeout(() => { throw new Error('later') }); await new Promise((r) => setTimeout(r, 50))",
+        expect![[r#"
+        ! Error: later
+         --> cell.js:1:26
+        1 | setTimeout(() => { throw new Error('later') }); await new Promise((r) => setTimeout(r, 50))
+          |                          ^
+            at cell.js:1:26
+    "#]],
+    );
+}
+
+#[test]
+fn habits_from_elsewhere_get_a_hint() {
+    fails(
+        "return 1",
+        expect![[r#"
+        ! SyntaxError: Illegal return statement
+        hint: a cell is a module, not a function: show a value with text(value), stop early with exit()
+         --> cell.js:1:1
+        1 | return 1
+          | ^
+    "#]],
+    );
+    fails(
+        "const fs = require('fs')",
+        expect![[r#"
+        ! ReferenceError: require is not defined
+        hint: a cell has no modules and no packages; what it can reach are the tools: await tools.name(input)
+         --> cell.js:1:12
+        1 | const fs = require('fs')
+          |            ^
+            at cell.js:1:12
+    "#]],
+    );
+    fails(
+        "import fs from 'node:fs'",
+        expect![[r#"
+            ! Unsupported import in exec: node:fs
+            hint: a cell has no modules and no packages; what it can reach are the tools: await tools.name(input)
+             --> cell.js:1:16
+            1 | import fs from 'node:fs'
+              |                ^
+        "#]],
+    );
+    fails(
+        "await import('fs')",
+        expect![[r#"
+            ! TypeError: unsupported import in exec: fs; a cell has no modules and no packages; what it can reach are the tools: await tools.name(input)
+             --> cell.js:1:1
+            1 | await import('fs')
+              | ^
+                at cell.js:1:1
+        "#]],
+    );
+    fails(
+        "await fetch('http://x')",
+        expect![[r#"
+        ! ReferenceError: fetch is not defined
+        hint: a cell has no network of its own; what it can reach are the tools: await tools.name(input)
+         --> cell.js:1:1
+        1 | await fetch('http://x')
+          | ^
+            at cell.js:1:1
+    "#]],
+    );
+    fails(
+        "await tools.Echo({})",
+        expect![[r#"
+        ! TypeError: tools.Echo is not a function
+        hint: there is no tool of that name; did you mean tools.echo?
+         --> cell.js:1:13
+        1 | await tools.Echo({})
+          |             ^
+            at cell.js:1:13
+    "#]],
+    );
+    fails(
+        "await echo({})",
+        expect![[r#"
+        ! ReferenceError: echo is not defined
+        hint: it is a tool: await tools.echo(input)
+         --> cell.js:1:1
+        1 | await echo({})
+          | ^
+            at cell.js:1:1
+    "#]],
+    );
+    fails(
+        "Here is the code:\n```js\ntext(1)\n```",
+        expect![[r#"
+            ! SyntaxError: Unexpected identifier 'is'
+            hint: this looks like Markdown; send the code alone, or in one fence with nothing around it
+             --> cell.js:1:6
+            1 | Here is the code:
+              |      ^
+        "#]],
+    );
+}
+
+#[test]
+fn a_fenced_cell_runs() {
+    fails(
+        "```ts\nconst x: number = 1;\ntext(x); throw new Error('line 3')\n```",
+        expect![[r#"
+        1
+        ! Error: line 3
+         --> cell.js:3:16
+        3 | text(x); throw new Error('line 3')
+          |                ^
+            at cell.js:3:16
+    "#]],
+    );
+}
+
+#[test]
+fn a_promise_that_nothing_can_settle_is_an_error() {
+    fails(
+        "text(1); await new Promise(() => {})",
+        expect![[r#"
+        1
+        ! Error: the cell awaits a promise that can never settle: no tool call and no timer is open
+         --> cell.js:1:10
+        1 | text(1); await new Promise(() => {})
+          |          ^
+    "#]],
+    );
+}
+
+#[test]
+fn stack_hooks_of_the_cell_are_not_called() {
+    fails(
+        "Error.prepareStackTrace = (e, sites) => sites; const e = new Error('x'); text(typeof e.stack)",
+        expect![["string\n"]],
+    );
+}
+
+#[test]
+fn tool_arguments_must_be_json() {
+    fails(
+        "try { tools.echo(() => 1) } catch (e) { text(String(e)) }
+           try { tools.echo({p: tools.echo(1)}) } catch (e) { text(String(e)) }
+           const o = {}; o.o = o; try { tools.echo(o) } catch (e) { text(e.name) }",
+        expect![[r#"
+            TypeError: tools.echo takes a JSON value, not a function
+            TypeError: the value holds a Promise; await it first
+            TypeError
+        "#]],
+    );
+}

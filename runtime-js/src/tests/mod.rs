@@ -1,0 +1,110 @@
+//! Cells that try each promise of this crate.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, LazyLock, mpsc},
+    time::Duration,
+};
+
+use codemode_host_protocol::{ContentItem, Json, ToolDefinition, ToolFailure, ToolKind, ToolName};
+
+use crate::{Cell, CellSpec, End, Engine, Event, Limits, Outcome, ToolCatalog};
+
+mod errors;
+mod globals;
+mod limits;
+mod rendering;
+mod termination;
+mod typescript;
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::new);
+
+/// A cell under test: its events, and answers for its tools.
+struct Trial {
+    cell: Cell,
+    events: mpsc::Receiver<Event>,
+}
+
+/// What a cell did, for comparing.
+struct Report {
+    shown: Vec<String>,
+    end: End,
+}
+
+impl Trial {
+    fn start(spec: CellSpec) -> Trial {
+        let (send, events) = mpsc::channel();
+        let cell = ENGINE.tenant().start(spec, move |event| drop(send.send(event))).unwrap();
+        Trial { cell, events }
+    }
+
+    fn next(&self) -> Event {
+        self.events.recv_timeout(PATIENCE).expect("the cell does something")
+    }
+
+    /// Answers the cell's calls until it ends.
+    fn finish(self) -> Report {
+        let mut shown = Vec::new();
+        loop {
+            match self.next() {
+                Event::Output(ContentItem::InputText { text }) => shown.push(text),
+                Event::Output(item) => shown.push(serde_json::to_string(&item).unwrap()),
+                Event::Yield => shown.push(String::from("<yield>")),
+                Event::Notify(text) => shown.push(format!("<notify {text}>")),
+                Event::ToolCall(call) => {
+                    let input = call.input.unwrap_or_else(Json::null);
+                    let answer = match call.tool.name.as_str() {
+                        "echo" => Ok(input),
+                        "fail" => Err(ToolFailure::new("denied")),
+                        "never" => continue,
+                        name => panic!("{name} was called"),
+                    };
+                    // A cell that does not await the call may have ended.
+                    self.cell.deliver(call.id, answer);
+                }
+                Event::End(end) => return Report { shown, end },
+            }
+        }
+    }
+}
+
+/// A cell with the tools of [`Trial::finish`].
+fn spec(source: &str) -> CellSpec {
+    let definition = |name: &str| ToolDefinition {
+        name: name.to_owned(),
+        tool_name: ToolName::plain(name),
+        description: format!("The tool {name}."),
+        kind: ToolKind::Function,
+        input_schema: None,
+        output_schema: None,
+    };
+    let tools = ["echo", "fail", "never"].map(definition);
+    CellSpec {
+        tools: Arc::new(ToolCatalog::new(&tools)),
+        limits: Limits { wall: Some(PATIENCE), ..Limits::default() },
+        ..CellSpec::new(source)
+    }
+}
+
+/// Runs a cell and prints what it did: each item on a line, then how it ended.
+fn run(source: &str) -> String {
+    print(Trial::start(spec(source)).finish())
+}
+
+fn print(report: Report) -> String {
+    let mut out = String::new();
+    for line in &report.shown {
+        writeln!(out, "{line}").unwrap();
+    }
+    match report.end.outcome {
+        Outcome::Completed => {}
+        Outcome::Failed(error) => writeln!(out, "! {error}").unwrap(),
+        Outcome::Terminated => writeln!(out, "! terminated").unwrap(),
+        Outcome::LimitExceeded(limit) => writeln!(out, "! {limit}").unwrap(),
+    }
+    out
+}
+
+/// A cell that has done nothing for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
