@@ -1,28 +1,41 @@
 //! What one request of the model saw, kept by the cells it started.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
 use codemode_host_protocol::{CellId, Json, ToolDefinition, ToolFailure, ToolInvocation};
+use codemode_runtime_js::ToolCatalog;
 
 /// A future that a [`ToolRuntime`] gives back.
 pub type ToolFuture<T> = Pin<Box<dyn Future<Output = Result<T, ToolFailure>> + Send>>;
 
 /// Executes the tool calls of the cells of one step.
+///
+/// `invoke` and `notify` are called in the order of the cell's program, and each future is polled once before
+/// the next call is made. So what a future does up to its first `.await` happens in that order too; what it
+/// does later runs beside the others.
 pub trait ToolRuntime: Send + Sync + 'static {
     /// Executes one call. The result is one JSON value.
     ///
-    /// Called from within the session's tokio runtime; must not block.
+    /// Called on the cell's own thread, within the session's tokio runtime; must not block. A panic, here or
+    /// in the future, is a failure of this call only.
     ///
-    /// Cancel safety: the future is dropped when its cell ends first or its call is cancelled. Dropping it
-    /// must stop the work.
+    /// Cancel safety: the future is dropped when its cell ends first. Dropping it must stop the work.
     fn invoke(&self, call: ToolInvocation) -> ToolFuture<Json>;
 
     /// Delivers what a cell said with `notify(text)`, now, outside the order of responses.
     ///
-    /// `call_id` is the `tool_call_id` of the request that started the cell.
+    /// `call_id` is the `tool_call_id` of the request that started the cell. A cell that runs to its end
+    /// waits, for a bounded time, until its notifications are delivered; one that is terminated does not.
     fn notify(&self, call_id: &str, cell: &CellId, text: String) -> ToolFuture<()>;
 
-    /// Says that a cell of this step has ended and will never call again. Its last message.
+    /// Says that a cell of this step has ended and will never call again. Its last message: comes after
+    /// the cell's last response was handed over. Must not block.
     fn cell_closed(&self, cell: &CellId) {
         let _ = cell;
     }
@@ -38,4 +51,31 @@ pub struct Step {
     pub environment: BTreeMap<String, String>,
     /// Who executes the tools.
     pub runtime: Arc<dyn ToolRuntime>,
+    catalog: OnceLock<Arc<ToolCatalog>>,
+}
+
+impl Step {
+    /// A step with these tools and an empty environment.
+    pub fn new(tools: Vec<ToolDefinition>, runtime: Arc<dyn ToolRuntime>) -> Step {
+        Step { tools, environment: BTreeMap::new(), runtime, catalog: OnceLock::new() }
+    }
+
+    /// The same step in this environment.
+    pub fn with_environment(self, environment: BTreeMap<String, String>) -> Step {
+        Step { environment, ..self }
+    }
+
+    /// The tools as cells see them: prepared for the step's first cell, shared by the others.
+    pub(crate) fn catalog(&self) -> Arc<ToolCatalog> {
+        Arc::clone(self.catalog.get_or_init(|| Arc::new(ToolCatalog::new(&self.tools))))
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step")
+            .field("tools", &self.tools)
+            .field("environment", &self.environment)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,0 +1,232 @@
+//! What a cell asks of its step's runtime: tool calls and notifications.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use codemode_host_protocol::{Json, ToolFailure, ToolInvocation};
+use codemode_runtime_js::{CallId, ToolCall};
+
+use crate::{
+    CellLimit, ToolFuture,
+    cell::{Cell, OpenTask, OpenTasks, Phase, TaskKind},
+    limit::SessionLimits,
+};
+
+impl Cell {
+    /// Starts a tool call. On the cell's thread.
+    pub(crate) fn call_tool(self: &Arc<Cell>, call: ToolCall) {
+        let ToolCall { id, tool, kind, input } = call;
+        let bytes = input.as_ref().map_or(0, |input| input.text().len());
+        let limits = *self.session.limits();
+        let admitted = self.with(|state, _| {
+            let lifeline = Cell::lifeline(state)?;
+            Some(match state.open.refusal(bytes, &limits) {
+                Some(failure) => Err(failure),
+                None => Ok((state.open.admit(TaskKind::Call, bytes), lifeline)),
+            })
+        });
+        let (key, lifeline) = match admitted {
+            None => return,
+            Some(Ok(admitted)) => admitted,
+            Some(Err(failure)) => {
+                self.engine.wait().deliver(id, Err(failure));
+                return;
+            }
+        };
+        let invocation = ToolInvocation {
+            cell_id: self.id.clone(),
+            runtime_tool_call_id: id.to_string(),
+            tool_name: tool,
+            tool_kind: kind,
+            input,
+        };
+        if let Some(observer) = &self.observer {
+            observer.call_started(&invocation);
+        }
+        let ticket = Ticket::new(self, key, Some(id));
+        let start = move || lifeline.step.runtime.invoke(invocation);
+        self.launch(start, ticket, Ticket::call_is_over);
+    }
+
+    /// Sends a notification; waits for room when too many are on their way. On the cell's thread.
+    pub(crate) fn notify(self: &Arc<Cell>, text: String) {
+        if let Some(observer) = &self.observer {
+            observer.notified(&text);
+        }
+        let limits = self.session.limits();
+        let mut state = self.state.lock();
+        let (key, lifeline) = loop {
+            let Some(lifeline) = Cell::lifeline(&state) else { return };
+            let open = &mut state.open;
+            let fits = open.bytes.saturating_add(text.len()) <= limits.open_bytes;
+            if open.notifications == 0 || (fits && open.notifications < limits.open_notifications) {
+                break (open.admit(TaskKind::Notification, text.len()), lifeline);
+            }
+            let open = open.notifications;
+            let waited = limits.notification_grace;
+            if self.room.wait_for(&mut state, waited).timed_out() {
+                drop(state);
+                return self.exceed(CellLimit::Notifications { open, waited });
+            }
+        };
+        drop(state);
+        let ticket = Ticket::new(self, key, None);
+        let start = move || lifeline.step.runtime.notify(&self.tool_call_id, &self.id, text);
+        self.launch(start, ticket, Ticket::notification_is_over);
+    }
+
+    /// Runs `start` and the first part of its future here and now, so that the order of the cell's program
+    /// is kept, and what is over at once costs no task. What is left becomes a task.
+    fn launch<T: 'static>(
+        &self,
+        start: impl FnOnce() -> ToolFuture<T>,
+        mut ticket: Ticket,
+        over: fn(&mut Ticket, Result<T, ToolFailure>),
+    ) {
+        let _entered = self.session.tokio.enter();
+        let future = match catch_unwind(AssertUnwindSafe(start)) {
+            Ok(future) => future,
+            Err(_) => return over(&mut ticket, Err(panicked())),
+        };
+        let key = ticket.key;
+        let mut task = Task { future, ticket, over };
+        if Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return;
+        }
+        let abort = self.session.tokio.spawn(task).abort_handle();
+        let late = self.with(|state, _| {
+            let running = matches!(state.phase, Phase::Running);
+            let open = state.open.tasks.get_mut(&key)?;
+            if !running {
+                return Some(abort);
+            }
+            open.abort = Some(abort);
+            None
+        });
+        if let Some(abort) = late {
+            abort.abort();
+        }
+    }
+}
+
+impl OpenTasks {
+    fn admit(&mut self, kind: TaskKind, bytes: usize) -> u64 {
+        let key = self.next_key;
+        self.next_key += 1;
+        self.tasks.insert(key, OpenTask { kind, bytes, abort: None });
+        self.bytes += bytes;
+        match kind {
+            TaskKind::Call => self.calls += 1,
+            TaskKind::Notification => self.notifications += 1,
+        }
+        key
+    }
+
+    /// Why one more call with an input of `bytes` cannot be made now.
+    fn refusal(&self, bytes: usize, limits: &SessionLimits) -> Option<ToolFailure> {
+        if self.calls >= limits.open_calls {
+            return Some(ToolFailure::new(format!(
+                "this cell has {} tool calls open, and may not have more: await some of them first",
+                self.calls,
+            )));
+        }
+        if self.bytes.saturating_add(bytes) > limits.open_bytes {
+            return Some(ToolFailure::new(format!(
+                "the inputs of this cell's open tool calls would take more than {} bytes: await some \
+                 of them first, or pass less",
+                limits.open_bytes,
+            )));
+        }
+        None
+    }
+}
+
+/// A tool call or notification on its way. Its parts are dropped in this order, so that a call is over
+/// only after its future is gone.
+struct Task<T> {
+    future: ToolFuture<T>,
+    ticket: Ticket,
+    over: fn(&mut Ticket, Result<T, ToolFailure>),
+}
+
+impl<T> Future for Task<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let result = match catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result,
+            Err(_) => Err(panicked()),
+        };
+        let over = self.over;
+        over(&mut self.ticket, result);
+        Poll::Ready(())
+    }
+}
+
+/// The place of a call or notification among those that its cell has open.
+struct Ticket {
+    cell: Arc<Cell>,
+    key: u64,
+    call: Option<CallId>,
+    started: Instant,
+    is_over: bool,
+}
+
+impl Ticket {
+    fn new(cell: &Arc<Cell>, key: u64, call: Option<CallId>) -> Ticket {
+        Ticket { cell: Arc::clone(cell), key, call, started: Instant::now(), is_over: false }
+    }
+
+    fn call_is_over(&mut self, result: Result<Json, ToolFailure>) {
+        self.tell_observer(Some(&result));
+        self.leave();
+        if let Some(id) = self.call {
+            // A cell that ended meanwhile does not want it; nobody else does.
+            self.cell.engine.wait().deliver(id, result);
+        }
+    }
+
+    fn notification_is_over(&mut self, result: Result<(), ToolFailure>) {
+        if let Err(failure) = result {
+            tracing::warn!(cell = self.cell.number, %failure, "a notification was not delivered");
+        }
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        self.is_over = true;
+        self.cell.task_gone(self.key);
+    }
+
+    fn tell_observer(&self, result: Option<&Result<Json, ToolFailure>>) {
+        if let (Some(observer), Some(id)) = (&self.cell.observer, self.call) {
+            observer.call_finished(&id.to_string(), self.started.elapsed(), result);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    /// Cancelled: its cell ended, or the tokio runtime that it ran on.
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        self.tell_observer(None);
+        self.leave();
+        if let Some(id) = self.call {
+            let failure = ToolFailure::new("the call was cancelled: its host is shutting down");
+            self.cell.engine.wait().deliver(id, Err(failure));
+        }
+    }
+}
+
+fn panicked() -> ToolFailure {
+    ToolFailure::new("the tool's runtime failed (it panicked); its host's log has the details")
+}

@@ -1,0 +1,391 @@
+//! A session in this process.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use codemode_host_protocol::{CellId, ContentItem, Json, RuntimeResponse, WaitOutcome};
+use codemode_runtime_js::{CellSpec, Tenant};
+use tokio::runtime::Handle;
+
+use crate::{
+    CellObserver, CellRequest, CodeModeSession, DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_YIELD_TIME,
+    Delivery, Ending, SessionError, SessionFuture, SessionLimits, StartedCell, Step,
+    cell::{Cell, CellSink, Claim, Seat, Unclaimable},
+    history,
+    lifeline::Lifeline,
+    shared::Shared,
+    truncate::{Counting, truncate},
+};
+
+/// A [`CodeModeSession`] whose cells run in this process.
+///
+/// Dropping it terminates its cells, as [`CodeModeSession::shutdown`] does, without waiting for them.
+pub struct InProcessCodeModeSession {
+    shared: Arc<Shared>,
+    // Not among what the cells share: the last of them would drop it on its own thread.
+    tenant: Tenant,
+}
+
+impl InProcessCodeModeSession {
+    /// A session whose isolates belong to `tenant`, and whose tool calls run on `tokio`.
+    ///
+    /// `tokio` must have its time driver enabled.
+    pub fn new(tenant: Tenant, tokio: Handle, options: SessionOptions) -> InProcessCodeModeSession {
+        InProcessCodeModeSession { shared: Arc::new(Shared::new(options, tokio)), tenant }
+    }
+
+    /// Starts a cell, like [`CodeModeSession::execute`], with what only a session in this process can do.
+    ///
+    /// # Errors
+    /// See [`CodeModeSession::execute`].
+    pub fn start(
+        &self,
+        step: Arc<Step>,
+        request: CellRequest,
+        options: ExecuteOptions,
+    ) -> Result<StartedCell, SessionError> {
+        let asked_at = Instant::now();
+        let shared = &self.shared;
+        let limits = shared.limits();
+        shared.bound_unread_results();
+        let CellRequest { tool_call_id, source, yield_time, max_output_tokens } = request;
+        let catalog = step.catalog();
+        let yield_time = self.clamp(yield_time.unwrap_or(DEFAULT_YIELD_TIME));
+        let (claim, seat) =
+            self.admit(step, tool_call_id, options.observer, yield_time.is_zero())?;
+        let cell = claim.cell();
+        let spec = CellSpec {
+            source,
+            file: options.file.unwrap_or_else(|| shared.options.file.clone()),
+            tools: catalog,
+            stored: shared.store.lock().snapshot(),
+            limits: options.limits.unwrap_or(limits.cell),
+            console: shared.options.console,
+        };
+        let sink = CellSink { cell: Arc::clone(cell), _seat: seat };
+        match self.tenant.start(spec, sink) {
+            Ok(engine) => cell.started(engine),
+            Err(error) => {
+                shared.registry.lock().cells.remove(&cell.number);
+                cell.never_started();
+                return Err(SessionError::Start(error.to_string()));
+            }
+        }
+        let cell_id = cell.id.clone();
+        let patience = Patience { asked_at, yield_time, max_output_tokens };
+        Ok(StartedCell {
+            cell_id,
+            response: Box::pin(async { Ok(respond(claim, patience).await) }),
+        })
+    }
+
+    /// The cells that can be waited for, oldest first.
+    pub fn live_cells(&self) -> Vec<CellId> {
+        self.shared.cells().iter().map(|cell| cell.id.clone()).collect()
+    }
+
+    /// How many cells have an isolate. A cell that was terminated counts until its isolate is gone.
+    pub fn running_cells(&self) -> usize {
+        self.shared.live_cells.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of output that the session holds because nobody has read them.
+    pub fn unread_output_bytes(&self) -> usize {
+        self.shared.unread_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What the session's cells have stored for each other.
+    pub fn stored_values(&self) -> Arc<BTreeMap<String, Json>> {
+        self.shared.store.lock().snapshot()
+    }
+
+    fn admit(
+        &self,
+        step: Arc<Step>,
+        tool_call_id: String,
+        observer: Option<Arc<dyn CellObserver>>,
+        yields_at_once: bool,
+    ) -> Result<(Claim, Seat), SessionError> {
+        let shared = &self.shared;
+        let mut registry = shared.registry.lock();
+        if registry.shut_down {
+            return Err(SessionError::ShutDown);
+        }
+        let limit = shared.limits().live_cells;
+        if shared.live_cells.load(Ordering::Relaxed) >= limit {
+            let live: Vec<u64> = registry.cells.keys().copied().collect();
+            return Err(SessionError::TooManyCells {
+                limit,
+                live: history::list(live.into_iter()),
+            });
+        }
+        let seat = Seat::take(shared);
+        registry.last += 1;
+        let number = registry.last;
+        let lifeline = Arc::new(Lifeline::new(step, number, Arc::clone(shared)));
+        registry.open.insert(number, Arc::downgrade(&lifeline));
+        let cell = Cell::new(number, tool_call_id, Arc::clone(shared), observer, lifeline);
+        let claim = Arc::new(cell).claim_first(yields_at_once);
+        registry.cells.insert(number, Arc::clone(claim.cell()));
+        Ok((claim, seat))
+    }
+
+    fn clamp(&self, yield_time: Duration) -> Duration {
+        match self.shared.limits().max_yield_time {
+            Some(most) => yield_time.min(most),
+            None => yield_time,
+        }
+    }
+
+    fn shut_down_cells(&self) {
+        self.shared.registry.lock().shut_down = true;
+        for cell in self.shared.cells() {
+            cell.shut_down();
+        }
+    }
+
+    fn outcome(
+        &self,
+        id: &CellId,
+        claim: impl FnOnce(&Arc<Cell>) -> Result<Claim, Unclaimable>,
+        taken: fn(CellId) -> SessionError,
+        patience: Patience,
+    ) -> SessionFuture<Delivery<WaitOutcome>> {
+        let cell = self.shared.find(id);
+        let claimed = match &cell {
+            Some(cell) => claim(cell),
+            None => Err(Unclaimable::Missing),
+        };
+        match claimed {
+            Ok(claim) => {
+                Box::pin(async { Ok(respond(claim, patience).await.map(WaitOutcome::LiveCell)) })
+            }
+            Err(Unclaimable::Taken) => ready(Err(taken(id.clone()))),
+            Err(Unclaimable::Missing) => {
+                let missing = missing(&self.shared, id, cell.as_deref(), &patience);
+                ready(Ok(Delivery::new(WaitOutcome::MissingCell(missing))))
+            }
+        }
+    }
+}
+
+impl CodeModeSession for InProcessCodeModeSession {
+    fn execute(&self, step: Arc<Step>, request: CellRequest) -> SessionFuture<StartedCell> {
+        ready(self.start(step, request, ExecuteOptions::default()))
+    }
+
+    fn wait(
+        &self,
+        cell: &CellId,
+        yield_time: Duration,
+        max_output_tokens: Option<u64>,
+    ) -> SessionFuture<Delivery<WaitOutcome>> {
+        let yield_time = self.clamp(yield_time);
+        let patience = Patience { asked_at: Instant::now(), yield_time, max_output_tokens };
+        self.outcome(cell, Cell::claim_next, SessionError::Observed, patience)
+    }
+
+    fn terminate(
+        &self,
+        cell: &CellId,
+        max_output_tokens: Option<u64>,
+    ) -> SessionFuture<Delivery<WaitOutcome>> {
+        let patience =
+            Patience { asked_at: Instant::now(), yield_time: Duration::MAX, max_output_tokens };
+        self.outcome(cell, Cell::terminate, SessionError::Terminating, patience)
+    }
+
+    fn yield_now(&self, cell: &CellId) {
+        if let Some(cell) = self.shared.find(cell) {
+            cell.yield_now();
+        }
+    }
+
+    fn shutdown(&self) -> SessionFuture<()> {
+        self.shut_down_cells();
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let all_closed = async {
+                loop {
+                    let mut closed = std::pin::pin!(shared.closed.notified());
+                    closed.as_mut().enable();
+                    if shared.registry.lock().open.is_empty() {
+                        return;
+                    }
+                    closed.await;
+                }
+            };
+            if tokio::time::timeout(HAND_OVER_GRACE, all_closed).await.is_err() {
+                // Somebody keeps a last response, or a future of one, and does not hand it on.
+                let open: Vec<_> = shared.registry.lock().open.values().cloned().collect();
+                for lifeline in open.iter().filter_map(std::sync::Weak::upgrade) {
+                    lifeline.close();
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Drop for InProcessCodeModeSession {
+    fn drop(&mut self) {
+        self.shut_down_cells();
+    }
+}
+
+impl fmt::Debug for InProcessCodeModeSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcessCodeModeSession")
+            .field("live_cells", &self.live_cells())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a session behaves.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// What its cells may use.
+    pub limits: SessionLimits,
+    /// Whether and how output is cut.
+    pub output: OutputPolicy,
+    /// The name of a cell's source in its errors.
+    pub file: String,
+    /// Whether cells have a `console`, whose lines become text output.
+    pub console: bool,
+}
+
+impl Default for SessionOptions {
+    /// The default limits, whole output, no `console`, and the file name of V1 hosts.
+    fn default() -> SessionOptions {
+        SessionOptions {
+            limits: SessionLimits::default(),
+            output: OutputPolicy::Whole,
+            file: "exec_main.mjs".to_owned(),
+            console: false,
+        }
+    }
+}
+
+/// Whether and how a session cuts output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputPolicy {
+    /// Output is handed out whole; cutting it is the client's.
+    #[default]
+    Whole,
+    /// Each response is cut to its request's `max_output_tokens`.
+    Cut(Counting),
+    /// What V1 hosts do under `outputTruncation: "server"`: the error of a cell that failed becomes one more
+    /// text, and then the response is cut, counting [`Counting::FourBytes`].
+    V1Server,
+}
+
+/// What [`InProcessCodeModeSession::start`] can do beside what [`CodeModeSession::execute`] does.
+#[derive(Clone, Default)]
+pub struct ExecuteOptions {
+    /// Who watches the cell live.
+    pub observer: Option<Arc<dyn CellObserver>>,
+    /// The name of the source in errors, if not the session's.
+    pub file: Option<String>,
+    /// The engine's limits, if not the session's.
+    pub limits: Option<codemode_runtime_js::Limits>,
+}
+
+/// When a request was made, and what it asked for.
+struct Patience {
+    asked_at: Instant,
+    yield_time: Duration,
+    max_output_tokens: Option<u64>,
+}
+
+/// Waits for the next response of a cell.
+///
+/// The clock for the yield is this future's own: no thread or task runs for a cell that is not waited for.
+async fn respond(claim: Claim, patience: Patience) -> Delivery<RuntimeResponse> {
+    let next = poll_fn(|cx| claim.poll(cx));
+    let left = patience.yield_time.saturating_sub(patience.asked_at.elapsed());
+    let answer = if left.is_zero() {
+        claim.answer_now()
+    } else {
+        tokio::time::timeout(left, next).await.ok().or_else(|| claim.answer_now())
+    };
+    // Only an answered claim has no answer, and this is the one place that asks it.
+    let answer = answer.expect("a claim is answered once");
+    let response = response(claim.cell(), &patience, &answer.end, answer.items);
+    Delivery::before(response, answer.lifeline.map(|lifeline| lifeline as _))
+}
+
+fn response(
+    cell: &Cell,
+    patience: &Patience,
+    end: &Option<(Ending, Instant)>,
+    items: Vec<ContentItem>,
+) -> RuntimeResponse {
+    let cell_id = cell.id.clone();
+    let error_text = end.as_ref().and_then(|(ending, _)| ending.error_text());
+    let content_items = shape(&cell.session, items, error_text.as_deref(), patience);
+    let code_mode_host_duration_ns = nanos(patience.asked_at.elapsed());
+    match end {
+        None => RuntimeResponse::Yielded { cell_id, content_items, code_mode_host_duration_ns },
+        Some((Ending::Terminated, _)) => {
+            RuntimeResponse::Terminated { cell_id, content_items, code_mode_host_duration_ns }
+        }
+        Some((_, ended_at)) => RuntimeResponse::Result {
+            cell_id,
+            content_items,
+            error_text,
+            result_buffered_for_ns: nanos(patience.asked_at.saturating_duration_since(*ended_at)),
+            code_mode_host_duration_ns,
+        },
+    }
+}
+
+fn missing(
+    shared: &Shared,
+    id: &CellId,
+    cell: Option<&Cell>,
+    patience: &Patience,
+) -> RuntimeResponse {
+    let (text, items) = shared.obituary(id, cell);
+    RuntimeResponse::Result {
+        cell_id: id.clone(),
+        content_items: shape(shared, items, Some(&text), patience),
+        error_text: Some(text),
+        result_buffered_for_ns: 0,
+        code_mode_host_duration_ns: nanos(patience.asked_at.elapsed()),
+    }
+}
+
+/// Brings output into the shape that the session's policy asks for.
+fn shape(
+    shared: &Shared,
+    mut items: Vec<ContentItem>,
+    error: Option<&str>,
+    patience: &Patience,
+) -> Vec<ContentItem> {
+    let max_tokens = patience.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
+    let max_tokens = usize::try_from(max_tokens).unwrap_or(usize::MAX);
+    match shared.options.output {
+        OutputPolicy::Whole => items,
+        OutputPolicy::Cut(counting) => truncate(items, max_tokens, counting),
+        OutputPolicy::V1Server => {
+            items.extend(error.map(|error| ContentItem::text(format!("Script error:\n{error}"))));
+            truncate(items, max_tokens, Counting::FourBytes)
+        }
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn ready<T: Send + 'static>(result: Result<T, SessionError>) -> SessionFuture<T> {
+    Box::pin(std::future::ready(result))
+}
+
+/// How long a shutdown waits for last responses to be handed over.
+const HAND_OVER_GRACE: Duration = Duration::from_secs(1);

@@ -1,0 +1,192 @@
+//! What the cells of a session have in common.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use codemode_host_protocol::{CellId, ContentItem};
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, sync::Notify};
+
+use crate::{
+    SessionLimits, SessionOptions,
+    cell::Cell,
+    history::{self, History, Record},
+    lifeline::Lifeline,
+    store::Store,
+};
+
+pub(crate) struct Shared {
+    pub(crate) options: SessionOptions,
+    pub(crate) tokio: Handle,
+    pub(crate) store: Mutex<Store>,
+    pub(crate) registry: Mutex<Registry>,
+    /// Cells that have an isolate.
+    pub(crate) live_cells: AtomicUsize,
+    /// Finished cells whose result nobody has asked for.
+    pub(crate) unread_results: AtomicUsize,
+    /// Bytes of output, of all cells, that nobody has read.
+    pub(crate) unread_bytes: AtomicUsize,
+    /// Signalled when a cell was closed.
+    pub(crate) closed: Notify,
+}
+
+/// Which cells there are and were.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) shut_down: bool,
+    /// The number of the last cell that was started.
+    pub(crate) last: u64,
+    /// Those that can be waited for.
+    pub(crate) cells: BTreeMap<u64, Arc<Cell>>,
+    /// Those that were not reported closed.
+    pub(crate) open: HashMap<u64, Weak<Lifeline>>,
+    pub(crate) history: History,
+}
+
+impl Shared {
+    pub(crate) fn new(options: SessionOptions, tokio: Handle) -> Shared {
+        let limits = &options.limits;
+        let store = Store::new(limits.stored_bytes, limits.stored_keys);
+        Shared {
+            store: Mutex::new(store),
+            registry: Mutex::default(),
+            live_cells: AtomicUsize::new(0),
+            unread_results: AtomicUsize::new(0),
+            unread_bytes: AtomicUsize::new(0),
+            closed: Notify::new(),
+            options,
+            tokio,
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &SessionLimits {
+        &self.options.limits
+    }
+
+    /// The cell of that name, if it can be waited for.
+    pub(crate) fn find(&self, id: &CellId) -> Option<Arc<Cell>> {
+        self.registry.lock().cells.get(&number(id)?).cloned()
+    }
+
+    /// All cells that can be waited for, oldest first.
+    pub(crate) fn cells(&self) -> Vec<Arc<Cell>> {
+        self.registry.lock().cells.values().cloned().collect()
+    }
+
+    /// Counts `bytes` of new output, dropping results that nobody asked for to make room. `false`, and
+    /// nothing counted, when there is none.
+    pub(crate) fn make_room_for(&self, bytes: usize) -> bool {
+        let most = self.limits().unread_bytes;
+        let now = self.unread_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if now <= most {
+            return true;
+        }
+        self.drop_oldest_unread(|| self.unread_bytes.load(Ordering::Relaxed) <= most);
+        if self.unread_bytes.load(Ordering::Relaxed) <= most {
+            return true;
+        }
+        self.unread_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        false
+    }
+
+    /// Keeps the number of results that nobody asked for within its limit.
+    pub(crate) fn bound_unread_results(&self) {
+        let most = self.limits().unread_results;
+        self.drop_oldest_unread(|| self.unread_results.load(Ordering::Relaxed) <= most);
+    }
+
+    fn drop_oldest_unread(&self, enough: impl Fn() -> bool) {
+        if enough() || self.unread_results.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        for cell in self.cells() {
+            if cell.drop_unread() && enough() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a copy of a result may be kept.
+    pub(crate) fn worth_keeping(&self, items: &[ContentItem]) -> bool {
+        let bytes: usize = items.iter().map(ContentItem::len_bytes).sum();
+        bytes <= self.limits().kept_bytes
+    }
+
+    /// Takes a cell from those that can be waited for.
+    pub(crate) fn retire(&self, record: Record) {
+        let mut registry = self.registry.lock();
+        let cell = registry.cells.remove(&record.number);
+        registry.history.push(record, self.limits());
+        drop(registry);
+        // Only now: with the cell may go what reports it closed, which comes back here.
+        drop(cell);
+    }
+
+    pub(crate) fn cell_closed(&self, number: u64) {
+        self.registry.lock().open.remove(&number);
+        self.closed.notify_waiters();
+    }
+
+    pub(crate) fn start_notification_grace(self: &Arc<Shared>, number: u64) {
+        let session = Arc::downgrade(self);
+        let grace = self.limits().notification_grace;
+        let _entered = self.tokio.enter();
+        self.tokio.spawn(async move {
+            tokio::time::sleep(grace).await;
+            let cell = session.upgrade().and_then(|session| {
+                let registry = session.registry.lock();
+                registry.cells.get(&number).cloned()
+            });
+            if let Some(cell) = cell {
+                cell.grace_is_over();
+            }
+        });
+    }
+
+    /// What to say of a cell that cannot be waited for, and what is kept of its result.
+    pub(crate) fn obituary(&self, id: &CellId, cell: Option<&Cell>) -> (String, Vec<ContentItem>) {
+        let last_word = cell.map(|cell| match cell.ended() {
+            Some(record) => (record.to_string(), record.error_text()),
+            None => ("it is being terminated".to_owned(), None),
+        });
+        let mut registry = self.registry.lock();
+        let last = registry.last;
+        let number = number(id);
+        let record = number.and_then(|n| registry.history.find(n, self.limits()));
+        let items = record.and_then(|record| record.items.clone()).unwrap_or_default();
+        let (what, error) = match record {
+            Some(record) => (record.to_string(), record.error_text()),
+            None => last_word.unwrap_or_else(|| (never_or_long_ago(number, last), None)),
+        };
+        let live = registry.cells.keys().copied().filter(|live| Some(*live) != number);
+        let live = history::list(live.collect::<Vec<_>>().into_iter());
+        drop(registry);
+        let live = match live.as_str() {
+            "" => "no cell of this session is live".to_owned(),
+            live => format!("live cells: {live}"),
+        };
+        let error = error.map(|error| format!("\nIt had ended with: {error}")).unwrap_or_default();
+        (format!("exec cell {id} not found: {what}; {live}{error}"), items)
+    }
+}
+
+/// The number of the cell of that name. Nothing but the canonical spelling names a cell.
+fn number(id: &CellId) -> Option<u64> {
+    let number: u64 = id.as_str().parse().ok()?;
+    (CellId::from_number(number) == *id).then_some(number)
+}
+
+fn never_or_long_ago(number: Option<u64>, last: u64) -> String {
+    match number {
+        Some(number) if (1..=last).contains(&number) => {
+            "it ended so long ago that nothing more is known".to_owned()
+        }
+        _ if last == 0 => "this session has not started any cell".to_owned(),
+        _ => format!("this session never had it, its cells are 1 to {last}"),
+    }
+}

@@ -1,0 +1,14 @@
+//! Sessions with a real engine: what holds however things interleave.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod ends;
+mod life;
+mod limits;
+mod notifications;
+mod observer;
+mod results;
+mod steps;
+mod stored;
+mod stress;
+mod support;
