@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::{
     Rule,
-    decode::{Decode, Fault, Value},
+    decode::{Decode, Value},
     error::excerpt,
+    fault::Fault,
 };
 
 /// The name of something beyond the plain protocol. Never blank.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::{Decode, Fault, Value};
+use crate::{
+    decode::{Decode, Value},
+    fault::Fault,
+};
 
 /// One item of a cell's output, in the shape in which models take it.
 #[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]

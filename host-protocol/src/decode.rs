@@ -6,23 +6,28 @@
 //! the whole text once; then each object is split into the texts of its fields, of which only those are
 //! built that a type asks for. A payload stays the text it came in.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use memchr::memchr2;
-use serde::{
-    Deserializer as _,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
 use serde_json::value::RawValue;
 
-use crate::{CellId, DecodeError, DelegateId, Json, RequestId, Rule, SessionId, error::excerpt};
+use crate::{
+    CellId, DecodeError, DelegateId, Json, RequestId, Rule, SessionId,
+    error::excerpt,
+    fault::Fault,
+    head::Head,
+    outline::{Outline, value_end},
+};
 
 /// Reads one message from the body of a frame.
 pub(crate) fn decode_message<T: Decode>(
     body: &[u8],
     types: &'static [&'static str],
 ) -> Result<T, DecodeError> {
-    let fault = match checked(body).and_then(T::read) {
+    let result = checked(body).and_then(|text| {
+        let outline = Outline::of(text.as_bytes())?;
+        T::read(Value { text, at: 0, outline: &outline })
+    });
+    let fault = match result {
         Ok(message) => return Ok(message),
         Err(fault) => fault,
     };
@@ -40,11 +45,21 @@ pub(crate) trait Decode: Sized {
     fn read(value: Value<'_>) -> Result<Self, Fault>;
 }
 
-/// The text of one JSON value, known to be valid JSON that is nowhere nested deeper than [`MAX_DEPTH`].
+/// The text of one JSON value, known to be valid JSON that is nowhere nested deeper than [`crate::MAX_DEPTH`].
 #[derive(Clone, Copy)]
-pub(crate) struct Value<'a>(&'a str);
+pub(crate) struct Value<'a> {
+    text: &'a str,
+    /// Where in the message it starts.
+    at: usize,
+    outline: &'a Outline,
+}
 
 impl<'a> Value<'a> {
+    /// A value on its own, outside a message.
+    pub(crate) fn alone(raw: &'a RawValue) -> Value<'a> {
+        Value { text: raw.get(), at: 0, outline: Outline::NONE }
+    }
+
     /// The fields of an object that has no others than `names`, in the order of `names`.
     pub(crate) fn object<const N: usize>(
         self,
@@ -105,29 +120,30 @@ impl<'a> Value<'a> {
 
     /// A string.
     pub(crate) fn string(self) -> Result<String, Fault> {
-        if !self.0.starts_with('"') {
+        if !self.text.starts_with('"') {
             return Err(self.wrong_type("a string"));
         }
         // Valid JSON can fail here in one way only.
-        serde_json::from_str(self.0).map_err(|_| Fault::new(Rule::LoneSurrogate))
+        serde_json::from_str(self.text).map_err(|_| Fault::new(Rule::LoneSurrogate))
     }
 
     /// The items of an array.
     pub(crate) fn items(self) -> Result<impl Iterator<Item = Value<'a>>, Fault> {
-        let Some(inside) = self.0.strip_prefix('[') else {
+        let Some(inside) = self.text.strip_prefix('[') else {
             return Err(self.wrong_type("an array"));
         };
-        let mut scan = Scan { text: inside, at: 0 };
+        let mut scan = Scan { text: inside, at: 0, base: self.at + 1, outline: self.outline };
         Ok(std::iter::from_fn(move || scan.more(b']').then(|| scan.value())))
     }
 
     /// An integer from `min` to `max`.
     pub(crate) fn integer(self, min: i64, max: u64) -> Result<i128, Fault> {
-        let looks_right = self.0.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        if !looks_right || self.0.contains(['.', 'e', 'E']) {
+        let looks_right =
+            self.text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        if !looks_right || self.text.contains(['.', 'e', 'E']) {
             return Err(self.wrong_type("an integer"));
         }
-        match self.0.parse::<i128>() {
+        match self.text.parse::<i128>() {
             Ok(number) if (i128::from(min)..=i128::from(max)).contains(&number) => Ok(number),
             // Valid JSON that does not parse has too many digits.
             Ok(_) | Err(_) => Err(Fault::new(Rule::OutOfRange { min, max })),
@@ -135,7 +151,7 @@ impl<'a> Value<'a> {
     }
 
     pub(crate) fn is_null(self) -> bool {
-        self.0 == "null"
+        self.text == "null"
     }
 
     fn split<const N: usize>(
@@ -166,13 +182,13 @@ impl<'a> Value<'a> {
 
     /// The fields of an object as they stand, whatever their names.
     fn entries(self) -> Result<impl Iterator<Item = (Cow<'a, str>, Value<'a>)>, Fault> {
-        let Some(inside) = self.0.strip_prefix('{') else {
+        let Some(inside) = self.text.strip_prefix('{') else {
             return Err(self.wrong_type("an object"));
         };
-        let mut scan = Scan { text: inside, at: 0 };
+        let mut scan = Scan { text: inside, at: 0, base: self.at + 1, outline: self.outline };
         Ok(std::iter::from_fn(move || {
             scan.more(b'}').then(|| {
-                let name = scan.value().0;
+                let name = scan.value().text;
                 scan.step_over(b':');
                 (unquoted(name), scan.value())
             })
@@ -180,13 +196,13 @@ impl<'a> Value<'a> {
     }
 
     fn wrong_type(self, expected: &'static str) -> Fault {
-        let found = match self.0.as_bytes().first() {
+        let found = match self.text.as_bytes().first() {
             Some(b'{') => "an object",
             Some(b'[') => "an array",
             Some(b'"') => "a string",
             Some(b't' | b'f') => "a boolean",
             Some(b'n') => "null",
-            _ if self.0.contains(['.', 'e', 'E']) => "a number with a fraction or an exponent",
+            _ if self.text.contains(['.', 'e', 'E']) => "a number with a fraction or an exponent",
             _ => "a number",
         };
         Fault::new(Rule::WrongType { expected, found })
@@ -220,61 +236,6 @@ impl Field<'_> {
     }
 }
 
-/// A broken rule, and the way to it from where the fault has got to so far.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    rule: Rule,
-    /// From the inside out.
-    way: Vec<Segment>,
-}
-
-impl Fault {
-    pub(crate) fn new(rule: Rule) -> Fault {
-        Fault { rule, way: Vec::new() }
-    }
-
-    pub(crate) fn at(mut self, field: &'static str) -> Fault {
-        self.way.push(Segment::Field(Cow::Borrowed(field)));
-        self
-    }
-
-    pub(crate) fn at_index(mut self, index: usize) -> Fault {
-        self.way.push(Segment::Index(index));
-        self
-    }
-
-    fn unknown_field(name: &str, expected: Vec<&'static str>) -> Fault {
-        let mut fault = Fault::new(Rule::UnknownField { expected });
-        fault.way.push(Segment::Field(Cow::Owned(excerpt(name))));
-        fault
-    }
-
-    fn path(&self) -> String {
-        use std::fmt::Write as _;
-
-        let mut path = String::new();
-        for segment in self.way.iter().rev() {
-            match segment {
-                Segment::Field(name) if path.is_empty() => path.push_str(name),
-                Segment::Field(name) => {
-                    path.push('.');
-                    path.push_str(name);
-                }
-                Segment::Index(index) => {
-                    let _ = write!(path, "[{index}]");
-                }
-            }
-        }
-        path
-    }
-}
-
-#[derive(Debug)]
-enum Segment {
-    Field(Cow<'static, str>),
-    Index(usize),
-}
-
 impl Decode for String {
     fn read(value: Value<'_>) -> Result<String, Fault> {
         value.string()
@@ -306,7 +267,7 @@ impl<T: Decode> Decode for Vec<T> {
 impl Decode for Json {
     fn read(value: Value<'_>) -> Result<Json, Fault> {
         // Checked already: this cannot fail, and the error is handed on rather than unwrapped.
-        serde_json::from_str(value.0)
+        serde_json::from_str(value.text)
             .map_err(|error| Fault::new(Rule::NotJson { message: error.to_string() }))
     }
 }
@@ -336,44 +297,22 @@ impl Decode for DelegateId {
 }
 
 /// The whole body as one valid JSON value.
-fn checked(body: &[u8]) -> Result<Value<'_>, Fault> {
+fn checked(body: &[u8]) -> Result<&str, Fault> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Fault::new(Rule::NotUtf8 { offset: error.valid_up_to() }))?;
     // Iterative inside `serde_json`, so that no depth of nesting reaches the stack.
     let raw: &RawValue = serde_json::from_str(text)
         .map_err(|error| Fault::new(Rule::NotJson { message: error.to_string() }))?;
-    let text = raw.get();
-    if depth(text.as_bytes()) > MAX_DEPTH {
-        return Err(Fault::new(Rule::TooDeep { limit: MAX_DEPTH }));
-    }
-    Ok(Value(text))
-}
-
-/// How deep objects and arrays nest in valid JSON.
-fn depth(json: &[u8]) -> usize {
-    let (mut at, mut depth, mut deepest) = (0, 0_usize, 0);
-    while let Some(byte) = json.get(at) {
-        match byte {
-            b'"' => at = string_end(json, at),
-            b'{' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-                at += 1;
-            }
-            b'}' | b']' => {
-                depth = depth.saturating_sub(1);
-                at += 1;
-            }
-            _ => at += 1,
-        }
-    }
-    deepest
+    Ok(raw.get())
 }
 
 /// A place in the inside of an object or array that is valid JSON.
 struct Scan<'a> {
     text: &'a str,
     at: usize,
+    /// Where in the message the text starts.
+    base: usize,
+    outline: &'a Outline,
 }
 
 impl<'a> Scan<'a> {
@@ -387,8 +326,11 @@ impl<'a> Scan<'a> {
     /// Takes the value that stands here.
     fn value(&mut self) -> Value<'a> {
         let start = self.at;
-        self.at = value_end(self.text.as_bytes(), start);
-        Value(&self.text[start..self.at])
+        self.at = match self.outline.end(self.base + start) {
+            Some(end) => end - self.base,
+            None => value_end(self.text.as_bytes(), start),
+        };
+        Value { text: &self.text[start..self.at], at: self.base + start, outline: self.outline }
     }
 
     /// Goes over `byte`, if it stands here, and the white space around it.
@@ -406,49 +348,6 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Where the value ends that starts at `start` of valid JSON.
-fn value_end(json: &[u8], start: usize) -> usize {
-    let mut at = start;
-    let mut depth = 0_usize;
-    while let Some(byte) = json.get(at) {
-        match byte {
-            b'"' => at = string_end(json, at),
-            b'{' | b'[' => {
-                depth += 1;
-                at += 1;
-                continue;
-            }
-            b'}' | b']' if depth > 0 => {
-                depth -= 1;
-                at += 1;
-            }
-            // The value is a number or a word, and this is what follows it.
-            b'}' | b']' | b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
-            _ => {
-                at += 1;
-                continue;
-            }
-        }
-        if depth == 0 {
-            return at;
-        }
-    }
-    at
-}
-
-/// The place after the closing quote of the string that opens at `start` of valid JSON.
-fn string_end(json: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(offset) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += offset;
-        if json[at] == b'"' {
-            return at + 1;
-        }
-        at += 2;
-    }
-    json.len()
-}
-
 /// The name that stands in quotes. One that is no Unicode keeps its escapes, and so equals no field.
 fn unquoted(quoted: &str) -> Cow<'_, str> {
     if !quoted.contains('\\') {
@@ -456,54 +355,3 @@ fn unquoted(quoted: &str) -> Cow<'_, str> {
     }
     serde_json::from_str(quoted).map_or(Cow::Borrowed(quoted), Cow::Owned)
 }
-
-/// What can be read of a message that is broken somewhere: as much as stands before the break.
-struct Head {
-    types: &'static [&'static str],
-    message_type: Option<&'static str>,
-    /// An error when there is more than one, or one that is no i64.
-    id: Result<Option<i64>, ()>,
-}
-
-impl Head {
-    fn read(body: &[u8], types: &'static [&'static str]) -> Head {
-        let mut head = Head { types, message_type: None, id: Ok(None) };
-        // It fails at the break, having kept what stood before it.
-        let _ = serde_json::Deserializer::from_slice(body).deserialize_map(&mut head);
-        head
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Head {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match name.as_ref() {
-                "id" => {
-                    let raw = map.next_value::<&RawValue>()?;
-                    self.id = match (self.id, i64::read(Value(raw.get()))) {
-                        (Ok(None), Ok(id)) => Ok(Some(id)),
-                        _ => Err(()),
-                    };
-                }
-                "type" => {
-                    let raw = map.next_value::<&RawValue>()?;
-                    self.message_type = Value(raw.get()).word(self.types).ok();
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How deep objects and arrays may nest in one message, the message itself included: what the reference
-/// host takes.
-pub const MAX_DEPTH: usize = 127;

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::{
     CellId, Json, ToolInvocation,
-    decode::{Decode, Fault, Value},
+    decode::{Decode, Value},
+    fault::Fault,
 };
 
 /// One request of a cell to the client that started it.

@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::{
     Answer, CapabilitySet, CellId, DecodeError, DelegateId, DelegateRequest, DelegateValue, Hello,
     Operation, OperationValue, ProtocolVersion, Rejection, RequestId, RuntimeResponse, SessionId,
-    decode::{Decode, Fault, Value, decode_message},
+    decode::{Decode, Value, decode_message},
+    fault::Fault,
 };
 
 /// A message of either direction.

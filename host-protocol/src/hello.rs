@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::{
     Capability, CapabilitySet, Rule,
-    decode::{Decode, Fault, Value},
+    decode::{Decode, Value},
     error::excerpt,
+    fault::Fault,
 };
 
 /// The versions and capabilities with which a client can work.

@@ -12,7 +12,6 @@ pub use capability::{
     DELEGATE_CAPACITY, Known, YIELD_OBSERVATION,
 };
 pub use content::{ContentItem, ImageDetail};
-pub use decode::MAX_DEPTH;
 pub use delegate::{DelegateRequest, DelegateValue};
 pub use envelope::{ClientToHost, Envelope, HostToClient};
 pub use error::{DecodeError, FOUND_MAX, Rule, Subject};
@@ -25,6 +24,7 @@ pub use operation::{
     CellExecutionLimits, DEFAULT_YIELD_TIME_MS, ExecuteRequest, Operation, OutputTokens,
     OutputTruncation, WaitRequest,
 };
+pub use outline::MAX_DEPTH;
 pub use response::{Answer, OperationValue, RuntimeResponse, WaitOutcome};
 pub use tool::{ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName};
 
@@ -34,12 +34,15 @@ mod decode;
 mod delegate;
 mod envelope;
 mod error;
+mod fault;
 mod frame;
+mod head;
 mod hello;
 mod ids;
 mod json;
 mod negotiation;
 mod operation;
+mod outline;
 mod response;
 #[cfg(test)]
 mod schema;

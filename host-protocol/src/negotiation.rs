@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::{
     Capability, CapabilitySet, ClientToHost, Hello, Known, Operation, ProtocolVersion,
     SupportedVersions,
-    decode::{Decode, Fault, Value},
+    decode::{Decode, Value},
+    fault::Fault,
 };
 
 /// Answers a hello with what both sides have.

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::{
     CellId, Rule, SessionId, ToolDefinition,
-    decode::{Decode, Fault, Value},
+    decode::{Decode, Value},
+    fault::Fault,
 };
 
 /// One operation on one session.

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::{
     CellId, ContentItem, SessionId,
-    decode::{Decode, Fault, Value},
+    decode::{Decode, Value},
+    fault::Fault,
 };
 
 /// What an operation or a delegate request came to.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CellId, Json,
-    decode::{Decode, Fault, Value},
+    decode::{Decode, Value},
+    fault::Fault,
 };
 
 /// A tool as one step advertises it to its cells.

@@ -455,8 +455,10 @@ fn text() -> impl Strategy<Value = String> {
     let awkward =
         ["\"", "\\", "{", "}", "[", "]", ",", ":", "\\u0041", "\n", "\0", "\u{2028}", "😀", "a"];
     Union::new_weighted(vec![
-        (1, any::<String>().boxed()),
-        (2, vec(select(awkward.to_vec()), 0..6).prop_map(|parts| parts.concat()).boxed()),
+        (5, any::<String>().boxed()),
+        (9, vec(select(awkward.to_vec()), 0..6).prop_map(|parts| parts.concat()).boxed()),
+        // Long enough for an outline to hold it.
+        (1, (500..520_usize).prop_map(|count| "\\\"]".repeat(count)).boxed()),
     ])
 }
 
