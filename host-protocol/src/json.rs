@@ -1,22 +1,22 @@
 //! JSON text that is passed on as it came.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// One valid JSON value, kept as the text it arrived in.
 ///
 /// Tool inputs, tool results and stored values go from the wire to the engine and back without being
-/// built as a tree in between: key order, number spelling and size stay what the sender chose.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Json(Box<RawValue>);
+/// built as a tree in between: key order, number spelling and size stay what the sender chose. A clone shares
+/// the text.
+#[derive(Clone)]
+pub struct Json(Arc<RawValue>);
 
 impl Json {
     /// The value `null`.
     pub fn null() -> Json {
-        Json(RawValue::NULL.to_owned())
+        Json(RawValue::NULL.to_owned().into())
     }
 
     /// Checks that `text` is one JSON value and keeps it.
@@ -24,7 +24,7 @@ impl Json {
     /// # Errors
     /// What `serde_json` found wrong, with line and column.
     pub fn parse(text: impl Into<String>) -> Result<Json, serde_json::Error> {
-        RawValue::from_string(text.into()).map(Json)
+        RawValue::from_string(text.into()).map(Json::from)
     }
 
     /// Serialises `value`.
@@ -32,7 +32,7 @@ impl Json {
     /// # Errors
     /// When `value`'s own `Serialize` fails, or a map key is not a string.
     pub fn from_value<T: Serialize + ?Sized>(value: &T) -> Result<Json, serde_json::Error> {
-        serde_json::value::to_raw_value(value).map(Json)
+        serde_json::value::to_raw_value(value).map(Json::from)
     }
 
     /// Reads the value as a `T`.
@@ -66,7 +66,25 @@ impl fmt::Debug for Json {
 
 impl From<serde_json::Value> for Json {
     fn from(value: serde_json::Value) -> Json {
-        Json(RawValue::from_string(value.to_string()).expect("a Value prints as valid JSON"))
+        RawValue::from_string(value.to_string()).expect("a Value prints as valid JSON").into()
+    }
+}
+
+impl From<Box<RawValue>> for Json {
+    fn from(raw: Box<RawValue>) -> Json {
+        Json(raw.into())
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Json::from)
     }
 }
 
@@ -96,5 +114,20 @@ impl ts_rs::TS for Json {
 
     fn inline(config: &ts_rs::Config) -> String {
         Json::name(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_text_is_kept_and_shared() {
+        let json = Json::parse(r#"{ "b": 1.0, "a": 1e400 }"#).unwrap();
+        assert_eq!(json.text(), r#"{ "b": 1.0, "a": 1e400 }"#);
+        assert_eq!(json.clone().text().as_ptr(), json.text().as_ptr());
+        assert_eq!(serde_json::to_string(&json).unwrap(), json.text());
     }
 }
