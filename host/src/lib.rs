@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The codemode host as a library: what touches the world outside of the sandbox.
+
+pub mod declarations;
+pub mod workspace;

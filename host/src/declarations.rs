@@ -1,0 +1,550 @@
+//! Tools as TypeScript declarations, which models read better than JSON Schema.
+//!
+//! What a schema says beyond TypeScript's types (ranges, patterns, formats) is left out; what it says in words
+//! becomes a doc comment. A schema is never refused: what has no meaning here reads `unknown`.
+
+use std::collections::HashMap;
+
+use codemode_host_protocol::{Json, ToolDefinition, ToolKind};
+use serde_json::{Map, Value};
+
+/// Renders tools as the declaration of the object `tools` that a cell calls them on.
+///
+/// Names are those that a cell sees: of two tools with one name only the last is callable, and only it is
+/// rendered. Schemas that refer to others (`$ref`) become named types, before the object.
+pub fn render(definitions: &[ToolDefinition]) -> String {
+    let mut renderer = Renderer::default();
+    let mut methods: Vec<(String, String)> = Vec::new();
+    for definition in definitions {
+        let name = identifier(&definition.name);
+        // A tool of that name becomes no property of the object.
+        if name == "__proto__" {
+            continue;
+        }
+        let method = renderer.method(&name, definition);
+        methods.retain(|(taken, _)| *taken != name);
+        methods.push((name, method));
+    }
+    let mut out = String::new();
+    for (name, body) in &renderer.types {
+        out.push_str(&format!("type {name} = {body};\n\n"));
+    }
+    out.push_str("declare const tools: {\n");
+    for (index, (_, method)) in methods.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        out.push_str(method);
+    }
+    out.push_str("};\n");
+    out
+}
+
+/// A schema as a type on one line, without comments.
+pub(crate) fn inline_type(schema: &Value) -> String {
+    let mut renderer = Renderer { inline: true, ..Renderer::default() };
+    renderer.ty(&Root { schema, name: "Input" }, schema, 0, 0).text
+}
+
+/// The name under which a cell finds a tool: what no JavaScript identifier takes becomes `_`.
+fn identifier(name: &str) -> String {
+    let mut identifier: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '$' { c } else { '_' })
+        .collect();
+    if identifier.is_empty() {
+        identifier.push('_');
+    }
+    if identifier.starts_with(|c: char| c.is_ascii_digit()) {
+        identifier.replace_range(..1, "_");
+    }
+    identifier
+}
+
+#[derive(Default)]
+struct Renderer {
+    /// On one line, without comments and named types.
+    inline: bool,
+    /// Named types in the order in which they were first met.
+    types: Vec<(String, String)>,
+    /// From the text of a schema and its surroundings to the name of its type.
+    names: HashMap<String, String>,
+}
+
+/// The document that a schema's references point into.
+struct Root<'a> {
+    schema: &'a Value,
+    /// What to name a type after that has no name of its own.
+    name: &'a str,
+}
+
+/// The text of a type, and what it needs around it.
+struct Type {
+    text: String,
+    binds: Binds,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Binds {
+    Union,
+    Intersection,
+    Atom,
+}
+
+impl Renderer {
+    fn method(&mut self, name: &str, definition: &ToolDefinition) -> String {
+        let type_name = pascal_case(name);
+        let read = |schema: Option<&Json>| schema.and_then(|schema| schema.read::<Value>().ok());
+        let (input, output) =
+            (read(definition.input_schema.as_ref()), read(definition.output_schema.as_ref()));
+        let parameter = match (definition.kind, &input) {
+            (ToolKind::Freeform, _) => "input: string".to_owned(),
+            (ToolKind::Function, None) => "args?: unknown".to_owned(),
+            (ToolKind::Function, Some(schema)) => {
+                let root = Root { schema, name: &format!("{type_name}Input") };
+                let optional = if needs_nothing(schema) { "?" } else { "" };
+                format!("args{optional}: {}", self.ty(&root, schema, 1, 0).text)
+            }
+        };
+        let result = match &output {
+            None => "unknown".to_owned(),
+            Some(schema) => {
+                let root = Root { schema, name: &format!("{type_name}Output") };
+                self.ty(&root, schema, 1, 0).text
+            }
+        };
+        format!(
+            "{}  {name}({parameter}): Promise<{result}>;\n",
+            comment(&[definition.description.as_str()], 1)
+        )
+    }
+
+    /// `level` counts indents, `depth` nested schemas.
+    fn ty(&mut self, root: &Root<'_>, schema: &Value, level: usize, depth: usize) -> Type {
+        let schema = match schema {
+            Value::Bool(false) => return atom("never"),
+            Value::Object(schema) if depth < MAX_DEPTH => schema,
+            _ => return atom("unknown"),
+        };
+        let mut parts = Vec::new();
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            parts.push(self.reference(root, reference, depth));
+        }
+        if let Some(value) = schema.get("const") {
+            parts.push(self.literal(value, depth));
+        } else if let Some(Value::Array(values)) = schema.get("enum") {
+            let literals = values.iter().map(|value| self.literal(value, depth)).collect();
+            parts.push(union(literals));
+        } else {
+            parts.extend(self.by_type(root, schema, level, depth));
+        }
+        for keyword in ["oneOf", "anyOf"] {
+            if let Some(Value::Array(branches)) = schema.get(keyword) {
+                let branches =
+                    branches.iter().map(|branch| self.ty(root, branch, level, depth + 1)).collect();
+                parts.push(union(branches));
+            }
+        }
+        if let Some(Value::Array(all)) = schema.get("allOf") {
+            for one in all {
+                parts.push(self.ty(root, one, level, depth + 1));
+            }
+        }
+        let whole = intersection(parts);
+        if schema.get("nullable") == Some(&Value::Bool(true)) {
+            return union(vec![whole, atom("null")]);
+        }
+        whole
+    }
+
+    fn by_type(
+        &mut self,
+        root: &Root<'_>,
+        schema: &Map<String, Value>,
+        level: usize,
+        depth: usize,
+    ) -> Option<Type> {
+        let mut one = |name: &str| match name {
+            "object" => self.object(root, schema, level, depth),
+            "array" => self.array(root, schema, level, depth),
+            "integer" | "number" => atom("number"),
+            "string" | "boolean" | "null" => atom(name),
+            _ => atom("unknown"),
+        };
+        match schema.get("type") {
+            Some(Value::String(name)) => Some(one(name)),
+            Some(Value::Array(names)) => {
+                let names: Vec<Type> = names.iter().filter_map(Value::as_str).map(one).collect();
+                Some(union(names))
+            }
+            _ if ["properties", "additionalProperties", "patternProperties", "required"]
+                .iter()
+                .any(|keyword| schema.contains_key(*keyword)) =>
+            {
+                Some(one("object"))
+            }
+            _ if schema.contains_key("items") || schema.contains_key("prefixItems") => {
+                Some(one("array"))
+            }
+            _ => None,
+        }
+    }
+
+    fn object(
+        &mut self,
+        root: &Root<'_>,
+        schema: &Map<String, Value>,
+        level: usize,
+        depth: usize,
+    ) -> Type {
+        let empty = Map::new();
+        let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        let mut members = Vec::new();
+        for (name, property) in properties {
+            let optional = if required.contains(&name.as_str()) { "" } else { "?" };
+            let ty = self.ty(root, property, level + 1, depth + 1).text;
+            let docs =
+                if self.inline { String::new() } else { property_comment(property, level + 1) };
+            members.push((docs, format!("{}{optional}: {ty}", property_name(name))));
+        }
+        for name in required.iter().filter(|name| !properties.contains_key(**name)) {
+            members.push((String::new(), format!("{}: unknown", property_name(name))));
+        }
+        let others = self.other_properties(root, schema, level, depth);
+        match others {
+            Some(others) if members.is_empty() => atom(format!("Record<string, {}>", others.text)),
+            // Beside named properties an index must take their types, too; only `unknown` always does.
+            Some(others) if others.text == "unknown" => {
+                members.push((String::new(), "[key: string]: unknown".to_owned()));
+                self.braces(&members, level)
+            }
+            Some(others) => intersection(vec![
+                self.braces(&members, level),
+                atom(format!("Record<string, {}>", others.text)),
+            ]),
+            None if members.is_empty() => {
+                let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+                atom(if closed { "Record<string, never>" } else { "Record<string, unknown>" })
+            }
+            None => self.braces(&members, level),
+        }
+    }
+
+    /// What properties without a name of their own are, if the schema says so.
+    fn other_properties(
+        &mut self,
+        root: &Root<'_>,
+        schema: &Map<String, Value>,
+        level: usize,
+        depth: usize,
+    ) -> Option<Type> {
+        let mut kinds = Vec::new();
+        if let Some(Value::Object(patterns)) = schema.get("patternProperties") {
+            for pattern in patterns.values() {
+                kinds.push(self.ty(root, pattern, level, depth + 1));
+            }
+        }
+        match schema.get("additionalProperties") {
+            Some(Value::Bool(false)) | None => {}
+            Some(others) => kinds.push(self.ty(root, others, level, depth + 1)),
+        }
+        (!kinds.is_empty()).then(|| union(kinds))
+    }
+
+    fn braces(&self, members: &[(String, String)], level: usize) -> Type {
+        if self.inline {
+            let members: Vec<&str> = members.iter().map(|(_, member)| member.as_str()).collect();
+            return atom(format!("{{ {} }}", members.join("; ")));
+        }
+        let mut text = "{\n".to_owned();
+        for (docs, member) in members {
+            text.push_str(&format!("{docs}{}{member};\n", INDENT.repeat(level + 1)));
+        }
+        text.push_str(&INDENT.repeat(level));
+        text.push('}');
+        atom(text)
+    }
+
+    fn array(
+        &mut self,
+        root: &Root<'_>,
+        schema: &Map<String, Value>,
+        level: usize,
+        depth: usize,
+    ) -> Type {
+        // Before 2020 a tuple was an array in `items`, and `additionalItems` what followed it.
+        let (first, rest) = match (schema.get("prefixItems"), schema.get("items")) {
+            (Some(Value::Array(first)), rest) => (Some(first), rest),
+            (_, Some(Value::Array(first))) => (Some(first), schema.get("additionalItems")),
+            (_, rest) => (None, rest),
+        };
+        let Some(first) = first else {
+            let items = match rest {
+                Some(items) => self.ty(root, items, level, depth + 1),
+                None => atom("unknown"),
+            };
+            return atom(format!("{}[]", items.within(Binds::Atom)));
+        };
+        let bound = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
+        let required = bound("minItems").unwrap_or(0);
+        let mut items: Vec<String> = Vec::new();
+        for (index, item) in (0u64..).zip(first) {
+            let item = self.ty(root, item, level, depth + 1);
+            items.push(match index < required {
+                true => item.text,
+                false => format!("{}?", item.within(Binds::Atom)),
+            });
+        }
+        let closed = rest == Some(&Value::Bool(false))
+            || bound("maxItems").is_some_and(|max| max <= first.len() as u64);
+        if !closed {
+            let rest = match rest {
+                Some(rest) => self.ty(root, rest, level, depth + 1).within(Binds::Atom),
+                None => "unknown".to_owned(),
+            };
+            items.push(format!("...{rest}[]"));
+        }
+        atom(format!("[{}]", items.join(", ")))
+    }
+
+    /// The name of the type that `$ref` points to, which is rendered if it has not been yet.
+    fn reference(&mut self, root: &Root<'_>, reference: &str, depth: usize) -> Type {
+        let target = match reference.strip_prefix('#') {
+            Some(pointer) => root.schema.pointer(&percent_decoded(pointer)),
+            None => None,
+        };
+        let Some(target) = target else { return atom("unknown") };
+        if self.inline || !target.is_object() {
+            // Only a schema of our own is rendered inline, and those have no references.
+            return match target {
+                Value::Bool(false) => atom("never"),
+                _ => atom("unknown"),
+            };
+        }
+        // The same words mean the same type only where what they refer to is the same.
+        let around = root.schema.get("$defs").or_else(|| root.schema.get("definitions"));
+        let key = format!("{target}{}", around.unwrap_or(root.schema));
+        if let Some(name) = self.names.get(&key) {
+            return atom(name.clone());
+        }
+        let last = reference.rsplit('/').next().unwrap_or_default();
+        let name = self.free_name(&pascal_case(last), root.name);
+        self.names.insert(key, name.clone());
+        let place = self.types.len();
+        self.types.push((name.clone(), String::new()));
+        let body = self.ty(root, target, 0, depth + 1).text;
+        // A type that is nothing but itself has no meaning, in TypeScript either.
+        self.types[place].1 = if body == name { "unknown".to_owned() } else { body };
+        atom(name)
+    }
+
+    fn free_name(&self, wanted: &str, root: &str) -> String {
+        let taken = |name: &str| {
+            name.is_empty()
+                || GLOBAL_TYPES.contains(&name)
+                || self.types.iter().any(|(taken, _)| taken == name)
+        };
+        let candidates = [wanted.to_owned(), format!("{root}{wanted}")].into_iter();
+        candidates
+            .chain((2..).map(|number| format!("{root}{wanted}{number}")))
+            .find(|name| !taken(name))
+            .unwrap_or_default()
+    }
+
+    fn literal(&mut self, value: &Value, depth: usize) -> Type {
+        match value {
+            _ if depth >= MAX_DEPTH => atom("unknown"),
+            Value::Array(items) => {
+                let items: Vec<String> =
+                    items.iter().map(|item| self.literal(item, depth + 1).text).collect();
+                atom(format!("[{}]", items.join(", ")))
+            }
+            Value::Object(object) if object.is_empty() => atom("Record<string, never>"),
+            Value::Object(object) => {
+                let members: Vec<String> = object
+                    .iter()
+                    .map(|(name, value)| {
+                        format!("{}: {}", property_name(name), self.literal(value, depth + 1).text)
+                    })
+                    .collect();
+                atom(format!("{{ {} }}", members.join("; ")))
+            }
+            value => atom(value.to_string()),
+        }
+    }
+}
+
+impl Type {
+    /// The text, in parentheses where something stands around it that binds as `outer` does.
+    fn within(&self, outer: Binds) -> String {
+        if self.binds < outer { format!("({})", self.text) } else { self.text.clone() }
+    }
+}
+
+fn atom(text: impl Into<String>) -> Type {
+    Type { text: text.into(), binds: Binds::Atom }
+}
+
+fn union(types: Vec<Type>) -> Type {
+    // What is unknown stays so, whatever else it may be.
+    if types.iter().any(|one| one.text == "unknown") {
+        return atom("unknown");
+    }
+    joined(types, "never", " | ", Binds::Union)
+}
+
+fn intersection(types: Vec<Type>) -> Type {
+    let known = types.into_iter().filter(|one| one.text != "unknown").collect();
+    joined(known, "unknown", " & ", Binds::Intersection)
+}
+
+fn joined(types: Vec<Type>, none: &str, between: &str, binds: Binds) -> Type {
+    let mut different: Vec<Type> = Vec::new();
+    for one in types {
+        if (between != " | " || one.text != "never")
+            && !different.iter().any(|other| other.text == one.text)
+        {
+            different.push(one);
+        }
+    }
+    if different.len() > 1 {
+        let texts: Vec<String> = different.iter().map(|one| one.within(binds)).collect();
+        return Type { text: texts.join(between), binds };
+    }
+    different.pop().unwrap_or_else(|| atom(none))
+}
+
+/// Whether a call without arguments is allowed.
+fn needs_nothing(schema: &Value) -> bool {
+    let requires = |schema: &Value| {
+        schema.get("required").and_then(Value::as_array).is_some_and(|names| !names.is_empty())
+    };
+    let Some(object) = schema.as_object() else { return true };
+    let simple = !["$ref", "allOf", "anyOf", "oneOf", "const", "enum"]
+        .iter()
+        .any(|keyword| object.contains_key(*keyword));
+    let takes_object = object.get("type").is_none_or(|kind| kind == "object");
+    simple && takes_object && !requires(schema)
+}
+
+fn property_comment(property: &Value, level: usize) -> String {
+    let description = property.get("description").and_then(Value::as_str).unwrap_or_default();
+    let default = match property.get("default") {
+        Some(value) if !value.is_null() => format!("@default {value}"),
+        _ => String::new(),
+    };
+    let deprecated = match property.get("deprecated") {
+        Some(Value::Bool(true)) => "@deprecated",
+        _ => "",
+    };
+    comment(&[description, &default, deprecated], level)
+}
+
+/// A doc comment of the paragraphs that are not empty; nothing if all are.
+fn comment(paragraphs: &[&str], level: usize) -> String {
+    let indent = INDENT.repeat(level);
+    let text: Vec<String> = paragraphs
+        .iter()
+        .map(|paragraph| paragraph.trim())
+        .filter(|paragraph| !paragraph.is_empty())
+        .map(|paragraph| paragraph.replace("*/", "*\\/"))
+        .collect();
+    let text = text.join("\n");
+    if text.is_empty() {
+        return String::new();
+    }
+    let room = WIDTH.saturating_sub(indent.len() + " * ".len());
+    let lines: Vec<String> = text.lines().flat_map(|line| wrapped(line, room)).collect();
+    if let [line] = lines.as_slice() {
+        return format!("{indent}/** {line} */\n");
+    }
+    let mut comment = format!("{indent}/**\n");
+    for line in lines {
+        comment.push_str(format!("{indent} * {line}").trim_end());
+        comment.push('\n');
+    }
+    comment.push_str(&format!("{indent} */\n"));
+    comment
+}
+
+/// `line` in lines of up to `room` characters, broken at spaces; one that is indented is code or a list and
+/// stays as it is.
+fn wrapped(line: &str, room: usize) -> Vec<String> {
+    if line.chars().count() <= room || line.starts_with([' ', '\t']) {
+        return vec![line.trim_end().to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let last = lines.len() - 1;
+        let current = &mut lines[last];
+        if current.is_empty() {
+            current.push_str(word);
+        } else if current.chars().count() + 1 + word.chars().count() <= room {
+            current.push(' ');
+            current.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+fn property_name(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
+    if plain { name.to_owned() } else { Value::from(name).to_string() }
+}
+
+/// `read_file` and `mcp.Read-File` as `ReadFile` and `McpReadFile`.
+fn pascal_case(name: &str) -> String {
+    let mut result = String::new();
+    for word in name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        let (first, rest) = word.split_at(1);
+        result.push_str(&first.to_ascii_uppercase());
+        result.push_str(rest);
+    }
+    if result.starts_with(|c: char| c.is_ascii_digit()) {
+        result.insert(0, '_');
+    }
+    result
+}
+
+/// The pointer of a reference as it stood before it was put into a URI.
+fn percent_decoded(pointer: &str) -> String {
+    let bytes = pointer.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if bytes[at] == b'%' => {
+                decoded.push(byte);
+                at += 3;
+            }
+            _ => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// Types that a declaration of the same name would hide, and that are used here or likely to be by a cell.
+const GLOBAL_TYPES: [&str; 12] = [
+    "Array", "Boolean", "Date", "Error", "Function", "Map", "Number", "Object", "Promise",
+    "Record", "Set", "String",
+];
+
+/// Schemas within schemas; beyond it reads `unknown`.
+const MAX_DEPTH: usize = 64;
+
+const INDENT: &str = "  ";
+
+/// Columns of a comment.
+const WIDTH: usize = 100;
