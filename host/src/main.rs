@@ -1,3 +1,7 @@
 //! The `codemode` command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    codemode_host::cli::main()
+}

@@ -1,0 +1,157 @@
+//! The command line: `codemode run`, `codemode tools`, `codemode host`.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use codemode_cells::Step;
+
+use crate::workspace::{Permissions, Workspace};
+
+mod media;
+mod printer;
+mod progress;
+mod report;
+mod run;
+mod tool_timeout;
+mod units;
+
+/// Runs the command line of this process. Prints what went wrong, and returns the exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Of a closed stdout or stderr there is nobody left to tell.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    let result = match arguments.command {
+        Command::Run(run) => run::run(run),
+        Command::Tools(tools) => print_tools(&tools),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}
+
+/// Run a model's code: cells of JavaScript or TypeScript that call tools.
+#[derive(Debug, Parser)]
+#[command(name = "codemode", version, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArguments),
+    Tools(ToolsArguments),
+}
+
+/// Print the tools that a cell would have, as TypeScript declarations
+#[derive(Debug, Args)]
+struct ToolsArguments {
+    #[command(flatten)]
+    workspace: WorkspaceArguments,
+
+    /// Print the definitions as one JSON array instead
+    #[arg(long)]
+    json: bool,
+}
+
+/// The folder that a cell's tools work on, and what they may do there.
+#[derive(Clone, Debug, Args)]
+struct WorkspaceArguments {
+    /// The folder that the tools read; they reach nothing outside of it
+    #[arg(long, value_name = "DIR", default_value = ".", help_heading = "Workspace")]
+    workspace: PathBuf,
+
+    /// Let tools create, change, move and delete files in the workspace
+    #[arg(long, help_heading = "Workspace")]
+    write: bool,
+
+    /// Let tools run commands, which can do all that you can
+    #[arg(long, help_heading = "Workspace")]
+    allow_exec: bool,
+}
+
+impl WorkspaceArguments {
+    fn open(&self) -> Result<Workspace, UsageError> {
+        let permissions = Permissions { write: self.write, exec: self.allow_exec };
+        Workspace::open(&self.workspace, permissions).map_err(|error| UsageError {
+            message: error.to_string(),
+            hint: Some("name an existing folder with --workspace DIR".into()),
+        })
+    }
+}
+
+fn print_tools(arguments: &ToolsArguments) -> Result<u8, UsageError> {
+    let definitions = arguments.workspace.open()?.definitions();
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&definitions)
+            .unwrap_or_else(|error| format!("the definitions are no JSON: {error}"))
+    } else {
+        crate::declarations::render(&definitions)
+    };
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
+    Ok(if written.is_ok() { exit::OK } else { exit::BROKEN_PIPE })
+}
+
+/// What was asked for cannot be done as it was asked: exit code 2.
+#[derive(Debug)]
+struct UsageError {
+    message: String,
+    hint: Option<String>,
+}
+
+impl UsageError {
+    fn new(message: impl Into<String>) -> UsageError {
+        UsageError { message: message.into(), hint: None }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> UsageError {
+        UsageError { hint: Some(hint.into()), ..self }
+    }
+
+    fn print(&self) {
+        report::error(&self.message);
+        if let Some(hint) = &self.hint {
+            report::hint(hint);
+        }
+    }
+}
+
+/// The step of a cell that has the tools of a workspace.
+fn workspace_step(workspace: Workspace, tool_timeout: Option<std::time::Duration>) -> Step {
+    let definitions = workspace.definitions();
+    Step::new(definitions, tool_timeout::limit(workspace, tool_timeout))
+}
+
+fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Exit codes, as the manual has them.
+mod exit {
+    pub(super) const OK: u8 = 0;
+    /// The cell failed.
+    pub(super) const FAILED: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
+    /// As `timeout(1)` has it.
+    pub(super) const TIME_LIMIT: u8 = 124;
+    /// 128 and the number of SIGINT.
+    pub(super) const INTERRUPTED: u8 = 130;
+    /// 128 and the number of SIGPIPE.
+    pub(super) const BROKEN_PIPE: u8 = 141;
+    /// 128 and the number of SIGTERM.
+    pub(super) const TERMINATED: u8 = 143;
+}

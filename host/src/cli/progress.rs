@@ -1,0 +1,178 @@
+//! A cell's tool calls on stderr, as they happen.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use anstyle::{AnsiColor, Style};
+use codemode_host_protocol::{Json, ToolFailure, ToolInvocation};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
+
+use super::report;
+
+/// Shows each call: when it began, how long it took, its name and arguments in short.
+///
+/// On a terminal the calls that are open stand below, each with its clock; when one is over it becomes a line above
+/// them. Elsewhere there are only those lines.
+pub(super) struct Progress {
+    started: Instant,
+    screen: Option<MultiProgress>,
+    open: Mutex<HashMap<String, OpenCall>>,
+}
+
+struct OpenCall {
+    began: Duration,
+    label: String,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(super) fn new(terminal: bool) -> Progress {
+        Progress {
+            started: Instant::now(),
+            screen: terminal.then(MultiProgress::new),
+            open: Mutex::default(),
+        }
+    }
+
+    pub(super) fn call_started(&self, call: &ToolInvocation) {
+        let label = label(&call.tool_name.to_string(), call.input.as_ref());
+        let mut open = self.open.lock();
+        let bar = match &self.screen {
+            Some(screen) if open.len() < MAX_BARS => {
+                let bar = screen.add(ProgressBar::new_spinner().with_style(bar_style()));
+                bar.set_message(label.clone());
+                bar.enable_steady_tick(TICK);
+                Some(bar)
+            }
+            _ => None,
+        };
+        let began = self.started.elapsed();
+        open.insert(call.runtime_tool_call_id.clone(), OpenCall { began, label, bar });
+    }
+
+    pub(super) fn call_finished(
+        &self,
+        call: &str,
+        took: Duration,
+        result: Option<&Result<Json, ToolFailure>>,
+    ) {
+        let Some(call) = self.open.lock().remove(call) else { return };
+        if let Some(bar) = call.bar {
+            bar.finish_and_clear();
+        }
+        let (mark, style, remark) = match result {
+            Some(Ok(_)) => ("✓", GREEN, String::new()),
+            Some(Err(failure)) => {
+                ("✗", RED, format!(": {}", shorten(&failure.message, MAX_REMARK)))
+            }
+            None => ("–", YELLOW, String::from(": cancelled")),
+        };
+        let began = format!("+{}", time(call.began));
+        let took = time(took);
+        let label = call.label;
+        self.line(&format!(
+            "{DIM}{began:>8}{DIM:#} {style}{mark}{style:#} {took:>8}  {label}{remark}"
+        ));
+    }
+
+    pub(super) fn notified(&self, text: &str) {
+        self.line(&format!("{CYAN}notify{CYAN:#} {text}"));
+    }
+
+    /// Does something that prints to stdout, with the bars out of its way.
+    pub(super) fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
+        match &self.screen {
+            Some(screen) => screen.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Takes the bars away.
+    pub(super) fn clear(&self) {
+        if let Some(screen) = &self.screen {
+            // A terminal that went away has nothing to clear.
+            let _ = screen.clear();
+        }
+    }
+
+    fn line(&self, line: &str) {
+        self.suspend(|| report::line(line));
+    }
+}
+
+/// A call in one line: `read_file path="src/lib.rs" start_line=3`.
+fn label(tool: &str, input: Option<&Json>) -> String {
+    let Some(input) = input else { return tool.to_owned() };
+    let text = match input.read::<serde_json::Map<String, serde_json::Value>>() {
+        Ok(fields) => fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", shorten(&value.to_string(), MAX_ARGUMENT)))
+            .collect::<Vec<_>>()
+            .join(" "),
+        Err(_) => input.text().to_owned(),
+    };
+    format!("{tool} {}", shorten(&text, MAX_ARGUMENTS))
+}
+
+/// At most `max` characters of `text`, on one line.
+fn shorten(text: &str, max: usize) -> String {
+    let mut chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut short: String = chars.by_ref().take(max).collect();
+    if chars.next().is_some() {
+        short.pop();
+        short.push('…');
+    }
+    short
+}
+
+fn time(duration: Duration) -> String {
+    let ms = duration.as_secs_f64() * 1000.0;
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.1}ms"),
+        ms if ms < 10_000.0 => format!("{ms:.0}ms"),
+        ms => format!("{:.1}s", ms / 1000.0),
+    }
+}
+
+fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {elapsed:>6} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// More open calls than this would push the output off the screen.
+const MAX_BARS: usize = 8;
+const TICK: Duration = Duration::from_millis(100);
+const MAX_ARGUMENT: usize = 60;
+const MAX_ARGUMENTS: usize = 100;
+const MAX_REMARK: usize = 200;
+
+const DIM: Style = Style::new().dimmed();
+const GREEN: Style = AnsiColor::Green.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn calls_fit_on_a_line() {
+        for (input, expected) in [
+            (r#"{"path":"src/lib.rs","start_line":3}"#, r#"t path="src/lib.rs" start_line=3"#),
+            (r#""free\nform""#, r#"t "free\nform""#),
+            ("[1, 2]", "t [1, 2]"),
+        ] {
+            assert_eq!(label("t", Some(&Json::parse(input).unwrap())), expected);
+        }
+        assert_eq!(label("t", None), "t");
+        let long = Json::parse(format!(r#"{{"a":"{}","b":"{0}"}}"#, "é".repeat(500))).unwrap();
+        let line = label("t", Some(&long));
+        assert!(line.chars().count() <= MAX_ARGUMENTS + 2 && line.ends_with('…'), "{line}");
+    }
+}

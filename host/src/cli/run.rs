@@ -1,0 +1,295 @@
+//! `codemode run`: one cell, to its end.
+
+use std::{
+    io::{IsTerminal as _, Read as _},
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use clap::Args;
+use codemode_cells::{
+    CellLimit, CellObserver, CellRequest, CodeModeSession as _, Ending, ExecuteOptions,
+    InProcessCodeModeSession, SessionLimits, SessionOptions, Step,
+};
+use codemode_host_protocol::{CellId, ContentItem, Json, ToolFailure, ToolInvocation};
+use codemode_runtime_js::{Engine, EngineOptions, LimitExceeded, Limits, Usage};
+use tokio::sync::oneshot;
+
+use super::{
+    UsageError, WorkspaceArguments, exit,
+    printer::{Happening, Printer, Style},
+    report, units, workspace_step,
+};
+
+/// Run one cell of JavaScript or TypeScript to its end
+///
+/// Text goes to stdout as it is produced; images and audio are saved, and their paths printed. Tool calls
+/// are shown on stderr.
+///
+/// Exit codes: 0 done, 1 the cell failed, 2 bad usage, 124 time limit, 130 interrupted.
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    /// The cell's source; - is stdin
+    #[arg(default_value = "-")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    workspace: WorkspaceArguments,
+
+    /// End the cell after this long, such as 500ms, 30s or 2m
+    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Limits")]
+    timeout: Option<Duration>,
+
+    /// Let the cell have this much JavaScript heap
+    #[arg(long, value_name = "SIZE", value_parser = units::heap_bytes, default_value = "256MiB", help_heading = "Limits")]
+    heap_limit: usize,
+
+    /// Cancel each tool call that takes longer than this
+    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Limits")]
+    tool_timeout: Option<Duration>,
+
+    /// Print each thing that happens as one JSON object per line
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+
+    /// Don't show tool calls and notifications
+    #[arg(long, short, help_heading = "Output")]
+    quiet: bool,
+
+    /// Give the cell a console, whose lines become text
+    #[arg(long, help_heading = "Output")]
+    console: bool,
+
+    /// Save images and audio here, instead of in a new temporary folder
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    media_dir: Option<PathBuf>,
+}
+
+/// Runs the cell; returns the exit code.
+pub(super) fn run(arguments: RunArguments) -> Result<u8, UsageError> {
+    let workspace = arguments.workspace.open()?;
+    let (file, source) = read_source(&arguments.file)?;
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| UsageError::new(format!("the event loop cannot start: {error}")))?;
+    let style = if arguments.json {
+        Style::Json
+    } else {
+        Style::People { quiet: arguments.quiet, media: arguments.media_dir.clone() }
+    };
+    let step = workspace_step(workspace, arguments.tool_timeout);
+    let code = tokio.block_on(run_cell(&arguments, Arc::new(step), file, source, style))?;
+    // What a tool may still be doing in the background is nobody's any more.
+    tokio.shutdown_background();
+    Ok(code)
+}
+
+/// The name of the source, for errors, and its text.
+fn read_source(file: &Path) -> Result<(String, String), UsageError> {
+    let stdin = file == Path::new("-");
+    let name = if stdin { String::from("stdin") } else { file.display().to_string() };
+    let mut bytes = Vec::new();
+    let read = if stdin {
+        let mut input = std::io::stdin().lock();
+        if input.is_terminal() {
+            return Err(UsageError::new("there is no cell to run")
+                .hint("name a file, or pipe the source in: echo \"text('hi')\" | codemode run"));
+        }
+        input.read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    read.map_err(|error| UsageError::new(format!("{name} cannot be read: {error}")))?;
+    let source = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        UsageError::new(format!("{name} is not UTF-8: byte {at} begins no character"))
+    })?;
+    Ok((name, source))
+}
+
+async fn run_cell(
+    arguments: &RunArguments,
+    step: Arc<Step>,
+    file: String,
+    source: String,
+    style: Style,
+) -> Result<u8, UsageError> {
+    // The one cell makes the one isolate; nothing is prepared for a next one.
+    let engine =
+        Engine::with_options(EngineOptions { warm_isolates: 0, ..EngineOptions::default() });
+    let limits =
+        Limits { heap_bytes: arguments.heap_limit, wall: arguments.timeout, ..Limits::default() };
+    let options = SessionOptions {
+        limits: SessionLimits { cell: limits, ..SessionLimits::default() },
+        file,
+        console: arguments.console,
+        ..SessionOptions::default()
+    };
+    let session =
+        InProcessCodeModeSession::new(engine.tenant(), tokio::runtime::Handle::current(), options);
+    let (printer, happenings, broken_pipe) = Printer::start(style)
+        .map_err(|error| UsageError::new(format!("no thread can be started: {error}")))?;
+    let (ended, end) = oneshot::channel();
+    let observer = Observer {
+        happenings: happenings.clone(),
+        whole_results: arguments.json,
+        ended: parking_lot::Mutex::new(Some(ended)),
+    };
+    let request = CellRequest { yield_time: Some(FOREVER), ..CellRequest::new(source) };
+    let options =
+        ExecuteOptions { observer: Some(Arc::new(observer)), ..ExecuteOptions::default() };
+    let started = session
+        .start(step, request, options)
+        .map_err(|error| UsageError::new(error.to_string()))?;
+    drop(happenings);
+    let interruption = watch(&session, &started.cell_id, end, broken_pipe).await;
+    let (ending, interruption) = interruption;
+    drop(started);
+    drop(session);
+    printer.join();
+    if let Some(code) = interruption {
+        return Ok(code);
+    }
+    Ok(explain(&ending, arguments))
+}
+
+/// Waits for the end of the cell, and ends it when somebody asks for that. Returns how it ended, and the exit code of
+/// who ended it.
+async fn watch(
+    session: &InProcessCodeModeSession,
+    cell: &CellId,
+    mut end: oneshot::Receiver<Ending>,
+    mut broken_pipe: oneshot::Receiver<()>,
+) -> (Ending, Option<u8>) {
+    let mut interruption = None;
+    let mut signals = Signals::new();
+    loop {
+        let code = tokio::select! {
+            ending = &mut end => return (ending.unwrap_or(Ending::Terminated), interruption),
+            code = signals.next() => code,
+            Ok(()) = &mut broken_pipe, if interruption.is_none() => exit::BROKEN_PIPE,
+        };
+        if interruption.is_some() {
+            // Asked twice: now, whatever is still under way.
+            std::process::exit(i32::from(code));
+        }
+        interruption = Some(code);
+        drop(session.terminate(cell, None));
+    }
+}
+
+/// Tells a person how the cell ended, unless it simply did; returns the exit code.
+fn explain(ending: &Ending, arguments: &RunArguments) -> u8 {
+    let code = match ending {
+        Ending::Completed => return exit::OK,
+        Ending::Terminated => exit::TERMINATED,
+        Ending::LimitExceeded(CellLimit::Engine(LimitExceeded::Time { .. })) => exit::TIME_LIMIT,
+        Ending::Failed(_) | Ending::LimitExceeded(_) => exit::FAILED,
+    };
+    if arguments.json {
+        return code;
+    }
+    match ending {
+        Ending::Completed => {}
+        Ending::Terminated => report::error("the cell was terminated"),
+        Ending::Failed(error) => report::error(&error.to_string()),
+        Ending::LimitExceeded(limit) => {
+            report::error(&limit.to_string());
+            match limit {
+                CellLimit::Engine(LimitExceeded::Time { .. }) => {
+                    report::hint("a longer --timeout would let it go on");
+                }
+                CellLimit::Engine(LimitExceeded::Heap { .. }) => {
+                    report::hint("a larger --heap-limit would give it more");
+                }
+                _ => {}
+            }
+        }
+    }
+    code
+}
+
+/// Passes on what the cell does to the printer, without waiting for it.
+struct Observer {
+    happenings: mpsc::Sender<Happening>,
+    /// Whether the printer prints results; they can be large.
+    whole_results: bool,
+    ended: parking_lot::Mutex<Option<oneshot::Sender<Ending>>>,
+}
+
+impl Observer {
+    fn tell(&self, happening: Happening) {
+        // The printer leaves when nobody reads stdout any more; the cell is being ended then.
+        let _ = self.happenings.send(happening);
+    }
+}
+
+impl CellObserver for Observer {
+    fn output(&self, item: &ContentItem) {
+        self.tell(Happening::Output(item.clone()));
+    }
+
+    fn call_started(&self, call: &ToolInvocation) {
+        self.tell(Happening::CallStarted(call.clone()));
+    }
+
+    fn call_finished(
+        &self,
+        runtime_tool_call_id: &str,
+        took: Duration,
+        result: Option<&Result<Json, ToolFailure>>,
+    ) {
+        let result = result.map(|result| match result {
+            Ok(json) if self.whole_results => Ok(json.clone()),
+            Ok(_) => Ok(Json::null()),
+            Err(failure) => Err(failure.clone()),
+        });
+        self.tell(Happening::CallFinished { call: runtime_tool_call_id.to_owned(), took, result });
+    }
+
+    fn notified(&self, text: &str) {
+        self.tell(Happening::Notified(text.to_owned()));
+    }
+
+    fn yielded(&self) {
+        self.tell(Happening::Yielded);
+    }
+
+    fn ended(&self, ending: &Ending, usage: Option<&Usage>) {
+        self.tell(Happening::Ended { ending: ending.clone(), usage: usage.copied() });
+        if let Some(ended) = self.ended.lock().take() {
+            let _ = ended.send(ending.clone());
+        }
+    }
+}
+
+/// The signals that end a cell.
+struct Signals {
+    terminate: Option<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    fn new() -> Signals {
+        use tokio::signal::unix::{SignalKind, signal};
+        Signals { terminate: signal(SignalKind::terminate()).ok() }
+    }
+
+    /// The exit code that the next one stands for.
+    async fn next(&mut self) -> u8 {
+        let terminated = async {
+            match &mut self.terminate {
+                Some(signal) => drop(signal.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Ok(()) = tokio::signal::ctrl_c() => exit::INTERRUPTED,
+            () = terminated => exit::TERMINATED,
+        }
+    }
+}
+
+/// A person who runs a cell to its end has no use for a yield.
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
