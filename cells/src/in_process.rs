@@ -4,7 +4,9 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::poll_fn,
-    sync::{Arc, atomic::Ordering},
+    pin::pin,
+    sync::{Arc, Weak, atomic::Ordering},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -78,10 +80,7 @@ impl InProcessCodeModeSession {
         }
         let cell_id = cell.id.clone();
         let patience = Patience { asked_at, yield_time, max_output_tokens };
-        Ok(StartedCell {
-            cell_id,
-            response: Box::pin(async { Ok(respond(claim, patience).await) }),
-        })
+        Ok(StartedCell { cell_id, response: Box::pin(respond(claim, patience)) })
     }
 
     /// The cells that can be waited for, oldest first.
@@ -163,7 +162,8 @@ impl InProcessCodeModeSession {
         };
         match claimed {
             Ok(claim) => {
-                Box::pin(async { Ok(respond(claim, patience).await.map(WaitOutcome::LiveCell)) })
+                let response = respond(claim, patience);
+                Box::pin(async { Ok(response.await?.map(WaitOutcome::LiveCell)) })
             }
             Err(Unclaimable::Taken) => ready(Err(taken(id.clone()))),
             Err(Unclaimable::Missing) => {
@@ -212,7 +212,7 @@ impl CodeModeSession for InProcessCodeModeSession {
         Box::pin(async move {
             let all_closed = async {
                 loop {
-                    let mut closed = std::pin::pin!(shared.closed.notified());
+                    let mut closed = pin!(shared.closed.notified());
                     closed.as_mut().enable();
                     if shared.registry.lock().open.is_empty() {
                         return;
@@ -223,7 +223,7 @@ impl CodeModeSession for InProcessCodeModeSession {
             if tokio::time::timeout(HAND_OVER_GRACE, all_closed).await.is_err() {
                 // Somebody keeps a last response, or a future of one, and does not hand it on.
                 let open: Vec<_> = shared.registry.lock().open.values().cloned().collect();
-                for lifeline in open.iter().filter_map(std::sync::Weak::upgrade) {
+                for lifeline in open.iter().filter_map(Weak::upgrade) {
                     lifeline.close();
                 }
             }
@@ -304,19 +304,33 @@ struct Patience {
 
 /// Waits for the next response of a cell.
 ///
-/// The clock for the yield is this future's own: no thread or task runs for a cell that is not waited for.
-async fn respond(claim: Claim, patience: Patience) -> Delivery<RuntimeResponse> {
-    let next = poll_fn(|cx| claim.poll(cx));
-    let left = patience.yield_time.saturating_sub(patience.asked_at.elapsed());
-    let answer = if left.is_zero() {
-        claim.answer_now()
-    } else {
-        tokio::time::timeout(left, next).await.ok().or_else(|| claim.answer_now())
+/// The clock for the yield is this future's own: no thread or task runs for a cell that is not waited for. It
+/// is set now, and ticks with the session's tokio runtime, whatever polls the future.
+fn respond(
+    claim: Claim,
+    patience: Patience,
+) -> impl Future<Output = Result<Delivery<RuntimeResponse>, SessionError>> {
+    let session = &claim.cell().session;
+    let clock = {
+        let _entered = session.tokio.enter();
+        tokio::time::sleep(patience.yield_time)
     };
-    // Only an answered claim has no answer, and this is the one place that asks it.
-    let answer = answer.expect("a claim is answered once");
-    let response = response(claim.cell(), &patience, &answer.end, answer.items);
-    Delivery::before(response, answer.lifeline.map(|lifeline| lifeline as _))
+    async move {
+        let mut clock = pin!(clock);
+        let answer = poll_fn(|cx| {
+            if patience.yield_time.is_zero() {
+                return Poll::Ready(claim.answer_now());
+            }
+            if let Poll::Ready(answer) = claim.poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            clock.as_mut().poll(cx).map(|()| claim.answer_now())
+        });
+        // Only a claim that was answered has no answer, and this is the one place that asks.
+        let answer = answer.await.expect("a claim is answered once");
+        let response = response(claim.cell(), &patience, &answer.end, answer.items);
+        Ok(Delivery::before(response, answer.lifeline.map(|lifeline| lifeline as _)))
+    }
 }
 
 fn response(

@@ -9,8 +9,9 @@ use crate::CellLimit;
 
 /// Sees what a cell does as it does it.
 ///
-/// Calls come in the order in which things happen, except that the end of a tool call may be told from
-/// another thread. [`CellObserver::ended`] is the last. No method may block: the cell stands still meanwhile.
+/// What the cell itself does is told on its thread, in order; the end of a tool call on any thread, and so is
+/// [`CellObserver::ended`]. That is the last call, except where a cell is ended from outside: what it does at
+/// that very moment may still be told. No method may block: the cell stands still meanwhile.
 pub trait CellObserver: Send + Sync + 'static {
     /// The cell showed something.
     fn output(&self, item: &ContentItem) {

@@ -9,11 +9,11 @@ async fn a_call_too_many_fails_and_the_others_go_on() {
     let lab = Lab::with(|options| options.limits.open_calls = 3);
     let source = "
         const calls = Array.from({length: 4}, () => tools.ask({}));
-        try { await calls[3] } catch (e) { text(String(e)) }
+        try { await calls[3] } catch (e) { text(String(e)); notify('refused') }
         text(await calls[0]); text(await tools.echo(5));
     ";
     let cell = lab.start(source);
-    lab.desk.until("call 1 tool-3 ask {}").await;
+    lab.desk.until("notify 1 call refused").await;
     lab.desk.answer("1 tool-1", "4");
     let shown = crate::support::show(&cell.response.await.unwrap());
     assert!(shown.contains("this cell has 3 tool calls open"), "{shown}");
