@@ -236,7 +236,7 @@ async fn shutdown_waits_until_responses_were_handed_over() {
 #[tokio::test(start_paused = true)]
 async fn shutdown_does_not_wait_for_a_response_that_nobody_takes() {
     let lab = Lab::new();
-    let kept = lab.start("await new Promise(() => {})");
+    let kept = lab.start("await new Promise(r => setTimeout(r, 1e9))");
     let before = tokio::time::Instant::now();
     lab.session.shutdown().await.unwrap();
     assert_eq!(before.elapsed().as_secs(), 1);

@@ -49,7 +49,7 @@ async fn a_cell_that_never_stands_still_yields_on_time() {
 async fn a_cell_yields_after_ten_seconds_if_not_told() {
     let lab = Lab::new();
     let before = tokio::time::Instant::now();
-    let request = CellRequest::new("await new Promise(() => {})");
+    let request = CellRequest::new("await new Promise(r => setTimeout(r, 1e9))");
     let cell = now(lab.session.execute(lab.step.clone(), request)).unwrap();
     assert_eq!(show(&cell.response.await.unwrap()), "yielded[]");
     assert_eq!(before.elapsed().as_secs_f64().round(), 10.0);
@@ -59,7 +59,7 @@ async fn a_cell_yields_after_ten_seconds_if_not_told() {
 async fn no_cell_yields_later_than_its_session_allows() {
     let lab = Lab::with(|options| options.limits.max_yield_time = Some(Duration::from_millis(100)));
     let before = tokio::time::Instant::now();
-    let cell = lab.start("await new Promise(() => {})");
+    let cell = lab.start("await new Promise(r => setTimeout(r, 1e9))");
     assert_eq!(show(&cell.response.await.unwrap()), "yielded[]");
     assert_eq!(lab.wait("1").await, "yielded[]");
     assert!(before.elapsed() < Duration::from_secs(1));
