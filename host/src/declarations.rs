@@ -204,16 +204,25 @@ impl Renderer {
             .and_then(Value::as_array)
             .map(|names| names.iter().filter_map(Value::as_str).collect())
             .unwrap_or_default();
+        // What is required first, in the order in which the schema requires it: a schema that was read has its
+        // properties by name only.
+        let optional =
+            properties.keys().map(String::as_str).filter(|name| !required.contains(name));
         let mut members = Vec::new();
-        for (name, property) in properties {
-            let optional = if required.contains(&name.as_str()) { "" } else { "?" };
-            let ty = self.ty(root, property, level + 1, depth + 1).text;
-            let docs =
-                if self.inline { String::new() } else { property_comment(property, level + 1) };
-            members.push((docs, format!("{}{optional}: {ty}", property_name(name))));
-        }
-        for name in required.iter().filter(|name| !properties.contains_key(**name)) {
-            members.push((String::new(), format!("{}: unknown", property_name(name))));
+        for name in required.iter().copied().chain(optional) {
+            let mark = if required.contains(&name) { "" } else { "?" };
+            let (docs, ty) = match properties.get(name) {
+                None => (String::new(), "unknown".to_owned()),
+                Some(property) => {
+                    let ty = self.ty(root, property, level + 1, depth + 1).text;
+                    let docs = match self.inline {
+                        true => String::new(),
+                        false => property_comment(property, level + 1),
+                    };
+                    (docs, ty)
+                }
+            };
+            members.push((docs, format!("{}{mark}: {ty}", property_name(name))));
         }
         let others = self.other_properties(root, schema, level, depth);
         match others {
@@ -548,3 +557,272 @@ const INDENT: &str = "  ";
 
 /// Columns of a comment.
 const WIDTH: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use codemode_host_protocol::ToolName;
+    use expect_test::{Expect, expect};
+    use serde_json::json;
+
+    use super::*;
+
+    fn tool(name: &str, input: Option<Value>, output: Option<Value>) -> ToolDefinition {
+        ToolDefinition {
+            name: name.to_owned(),
+            tool_name: ToolName::plain(name),
+            description: String::new(),
+            kind: ToolKind::Function,
+            input_schema: input.map(Json::from),
+            output_schema: output.map(Json::from),
+        }
+    }
+
+    fn check(definitions: &[ToolDefinition], expected: &Expect) {
+        expected.assert_eq(&render(definitions));
+    }
+
+    #[test]
+    fn each_kind_of_schema_becomes_a_type() {
+        let cases = [
+            (json!(true), "unknown"),
+            (json!(false), "never"),
+            (json!({}), "unknown"),
+            (json!(7), "unknown"),
+            (json!({"type": "string"}), "string"),
+            (json!({"type": "integer"}), "number"),
+            (json!({"type": ["string", "null"]}), "string | null"),
+            (json!({"type": "string", "nullable": true}), "string | null"),
+            (json!({"type": "martian"}), "unknown"),
+            (json!({"const": "a\"b\n"}), r#""a\"b\n""#),
+            (json!({"const": null}), "null"),
+            (
+                json!({"type": "string", "enum": ["a", "b", 1, null, true]}),
+                r#""a" | "b" | 1 | null | true"#,
+            ),
+            (
+                json!({"enum": [[1, "x"], {"a-b": 2}, {}]}),
+                r#"[1, "x"] | { "a-b": 2 } | Record<string, never>"#,
+            ),
+            (json!({"enum": []}), "never"),
+            (json!({"type": "array"}), "unknown[]"),
+            (json!({"type": "array", "items": {"type": "string"}}), "string[]"),
+            (json!({"type": "array", "items": {"type": ["string", "null"]}}), "(string | null)[]"),
+            (
+                json!({"type": "array", "items": {"type": "array", "items": {"enum": [1, 2]}}}),
+                "(1 | 2)[][]",
+            ),
+            (
+                json!({"type": "array", "prefixItems": [{"type": "number"}, {"type": "string"}], "minItems": 2, "maxItems": 2}),
+                "[number, string]",
+            ),
+            (
+                json!({"prefixItems": [{"type": "number"}, {"type": ["string", "null"]}], "minItems": 1, "items": false}),
+                "[number, (string | null)?]",
+            ),
+            (
+                json!({"prefixItems": [{"type": "number"}], "minItems": 1, "items": {"enum": ["a", "b"]}}),
+                r#"[number, ...("a" | "b")[]]"#,
+            ),
+            (
+                json!({"type": "array", "items": [{"type": "number"}], "minItems": 1}),
+                "[number, ...unknown[]]",
+            ),
+            (json!({"type": "object"}), "Record<string, unknown>"),
+            (json!({"type": "object", "additionalProperties": false}), "Record<string, never>"),
+            (json!({"additionalProperties": {"type": "number"}}), "Record<string, number>"),
+            (
+                json!({"patternProperties": {"^x": {"type": "number"}, "^y": {"type": "string"}}}),
+                "Record<string, number | string>",
+            ),
+            (
+                json!({"properties": {"b": {"type": "string"}, "a": {}}, "required": ["b"]}),
+                "{ b: string; a?: unknown }",
+            ),
+            (json!({"properties": {"a": false}, "required": ["z"]}), "{ z: unknown; a?: never }"),
+            (
+                json!({"properties": {"a": {"type": "string"}}, "additionalProperties": true}),
+                "{ a?: string; [key: string]: unknown }",
+            ),
+            (
+                json!({"properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "number"}}),
+                "{ a?: string } & Record<string, number>",
+            ),
+            (
+                json!({"properties": {"a-b": {}, "1": {}, "é": {}, "": {}, "$ok": {}, "class": {}}}),
+                r#"{ ""?: unknown; $ok?: unknown; "1"?: unknown; "a-b"?: unknown; class?: unknown; "é"?: unknown }"#,
+            ),
+            (
+                json!({"anyOf": [{"type": "string"}, {"type": "string"}, {"type": "number"}]}),
+                "string | number",
+            ),
+            (json!({"oneOf": [{"type": "string"}, {}]}), "unknown"),
+            (json!({"anyOf": [false, {"type": "string"}]}), "string"),
+            (
+                json!({"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}),
+                "{ a?: unknown } & { b?: unknown }",
+            ),
+            (
+                json!({"allOf": [{"type": ["string", "null"]}, {"type": "string"}]}),
+                "(string | null) & string",
+            ),
+            (
+                json!({"type": "array", "items": {"allOf": [{"required": ["a"]}, {"required": ["b"]}]}}),
+                "({ a: unknown } & { b: unknown })[]",
+            ),
+            (
+                json!({"type": "object", "properties": {"k": {"const": 1}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}),
+                "{ k?: 1 } & ({ a: unknown } | { b: unknown })",
+            ),
+            (json!({"type": "string", "anyOf": [{"minLength": 3}, {"maxLength": 1}]}), "string"),
+        ];
+        for (schema, expected) in cases {
+            assert_eq!(inline_type(&schema), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn references_become_named_types() {
+        let tree = json!({
+            "$ref": "#/$defs/tree-node",
+            "$defs": {
+                "tree-node": {
+                    "type": "object",
+                    "properties": {
+                        "children": {"type": "array", "items": {"$ref": "#/$defs/tree-node"}},
+                        "tag": {"$ref": "#/$defs/Tag"},
+                        "far": {"$ref": "https://example.com/schema.json"},
+                        "gone": {"$ref": "#/$defs/none"},
+                        "any": {"$ref": "#/$defs/any"}
+                    },
+                    "required": ["children"]
+                },
+                "Tag": {"enum": ["a", "b"]},
+                "any": true
+            }
+        });
+        let list = json!({"type": "object", "properties": {"next": {"$ref": "#"}, "Tag": {"$ref": "#/definitions/Tag"}},
+                          "definitions": {"Tag": {"type": "string"}}});
+        let itself = json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}});
+        check(
+            &[
+                tool("grow", Some(tree.clone()), Some(tree)),
+                tool("list", None, Some(list)),
+                tool("itself", Some(itself), None),
+            ],
+            &expect![[r#"
+                type TreeNode = {
+                  children: TreeNode[];
+                  any?: unknown;
+                  far?: unknown;
+                  gone?: unknown;
+                  tag?: Tag;
+                };
+
+                type Tag = "a" | "b";
+
+                type ListOutputTag = string;
+
+                type ListOutput = {
+                  Tag?: ListOutputTag;
+                  next?: ListOutput;
+                };
+
+                type A = unknown;
+
+                declare const tools: {
+                  grow(args: TreeNode): Promise<TreeNode>;
+
+                  list(args?: unknown): Promise<{
+                    Tag?: ListOutputTag;
+                    next?: ListOutput;
+                  }>;
+
+                  itself(args: A): Promise<unknown>;
+                };
+            "#]],
+        );
+    }
+
+    #[test]
+    fn names_and_words_are_those_that_a_cell_sees() {
+        let mut freeform = tool("apply-patch", None, None);
+        freeform.kind = ToolKind::Freeform;
+        freeform.description = "Applies a patch. */ alert(1) /*\n\n  indented: keep\nThe line after that is so long that it has to be broken somewhere, as nobody reads on for ever.".to_owned();
+        let described = json!({
+            "type": "object",
+            "properties": {
+                "a": {"type": "string", "description": "One line."},
+                "b": {"type": "number", "description": "Two\r\nlines */", "default": 5, "deprecated": true},
+                "c": {"type": "object", "properties": {"deep": {"description": "Deep.", "type": "string"}}}
+            }
+        });
+        check(
+            &[
+                tool("1password", None, None),
+                tool("a.b", Some(json!({"type": "object"})), None),
+                tool("a_b", Some(described), Some(json!({"type": "string"}))),
+                tool("__proto__", None, None),
+                tool("", None, None),
+                freeform,
+            ],
+            &expect![[r#"
+                declare const tools: {
+                  _password(args?: unknown): Promise<unknown>;
+
+                  a_b(args?: {
+                    /** One line. */
+                    a?: string;
+                    /**
+                     * Two
+                     * lines *\/
+                     * @default 5
+                     * @deprecated
+                     */
+                    b?: number;
+                    c?: {
+                      /** Deep. */
+                      deep?: string;
+                    };
+                  }): Promise<string>;
+
+                  _(args?: unknown): Promise<unknown>;
+
+                  /**
+                   * Applies a patch. *\/ alert(1) /*
+                   *
+                   *   indented: keep
+                   * The line after that is so long that it has to be broken somewhere, as nobody reads on for ever.
+                   */
+                  apply_patch(input: string): Promise<unknown>;
+                };
+            "#]],
+        );
+        check(&[], &expect![[r#"
+            declare const tools: {
+            };
+        "#]]);
+    }
+
+    #[test]
+    fn hostile_schemas_stay_small() {
+        let mut deep = json!({"type": "string"});
+        for _ in 0..100 {
+            deep = json!({"type": "array", "items": deep});
+        }
+        assert_eq!(inline_type(&deep), format!("unknown{}", "[]".repeat(64)));
+        // Each refers to the next twice: inlined, this would be 2^40 types.
+        let mut defs = Map::new();
+        for n in 0..40 {
+            let next = json!({"$ref": format!("#/$defs/d{}", n + 1)});
+            defs.insert(
+                format!("d{n}"),
+                json!({"type": "object", "properties": {"l": next, "r": next}}),
+            );
+        }
+        let bomb = json!({"$ref": "#/$defs/d0", "$defs": defs});
+        let rendered = render(&[tool("bomb", Some(bomb), None)]);
+        assert!(rendered.len() < 4000, "{} bytes", rendered.len());
+    }
+}
