@@ -24,6 +24,7 @@ pub use operation::{
     CellExecutionLimits, DEFAULT_YIELD_TIME_MS, ExecuteRequest, Operation, OutputTokens,
     OutputTruncation, WaitRequest,
 };
+pub use order::{OrderCheck, OrderError};
 pub use outline::MAX_DEPTH;
 pub use response::{Answer, OperationValue, RuntimeResponse, WaitOutcome};
 pub use tool::{ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName};
@@ -42,6 +43,7 @@ mod ids;
 mod json;
 mod negotiation;
 mod operation;
+mod order;
 mod outline;
 mod response;
 #[cfg(test)]

@@ -81,6 +81,14 @@ impl Negotiated {
         Ok(Negotiated { version: selected_version, capabilities })
     }
 
+    /// How many delegate requests of the connection may be unanswered at once, over all its sessions.
+    pub fn delegate_capacity(&self) -> usize {
+        match self.capabilities.has(Known::DelegateCapacity) {
+            true => LARGE_DELEGATE_CAPACITY,
+            false => DELEGATE_CAPACITY,
+        }
+    }
+
     /// Checks that `message` uses nothing that was not agreed on.
     ///
     /// # Errors
@@ -192,3 +200,10 @@ impl Decode for Rejection {
         }
     }
 }
+
+/// The delegate requests that may be unanswered without [`Known::DelegateCapacity`]: what the reference host
+/// allows.
+const DELEGATE_CAPACITY: usize = 1024;
+
+/// The same with it.
+const LARGE_DELEGATE_CAPACITY: usize = 4096;

@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use codemode_host_protocol::{
     Capability, CapabilitySet, ClientToHost, DecodeError, Envelope, FrameDecoder, FrameError,
-    HEADER_LEN, Hello, HostOffer, HostToClient, Negotiated, ProtocolVersion, SupportedVersions,
-    encode_frame, negotiate,
+    HEADER_LEN, Hello, HostOffer, HostToClient, Negotiated, OrderCheck, ProtocolVersion,
+    SupportedVersions, encode_frame, negotiate,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -77,11 +77,32 @@ fn what_must_have_been_agreed_on() {
             version: ProtocolVersion::V1,
             capabilities: capabilities(&vector.negotiated),
         };
+        let large = vector.negotiated.iter().any(|name| name == "delegate-capacity-4096");
+        assert_eq!(negotiated.delegate_capacity(), if large { 4096 } else { 1024 });
         let message = ClientToHost::decode(vector.message.get().as_bytes()).unwrap();
         let error = negotiated.permits(&message).err().map(|error| Missing {
             path: error.path.to_owned(),
             capability: error.capability.to_owned(),
         });
+        assert_eq!(error, vector.error, "{}", vector.name);
+    }
+}
+
+#[test]
+fn conversations() {
+    for vector in read::<Conversation>("conversations.json") {
+        let mut check = OrderCheck::new();
+        let mut error = None;
+        for (at, said) in vector.messages.iter().enumerate() {
+            let result = match said {
+                Said::Client(message) => check.client_sends(&exactly(message)),
+                Said::Host(message) => check.host_sends(&exactly(message)),
+            };
+            if let Err(refused) = result {
+                error = Some(OutOfOrder { at, rule: refused.code().to_owned() });
+                break;
+            }
+        }
         assert_eq!(error, vector.error, "{}", vector.name);
     }
 }
@@ -201,6 +222,30 @@ struct Missing {
     capability: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Conversation {
+    name: String,
+    #[serde(rename = "meaning")]
+    _meaning: String,
+    messages: Vec<Said>,
+    error: Option<OutOfOrder>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Said {
+    Client(Box<RawValue>),
+    Host(Box<RawValue>),
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutOfOrder {
+    at: usize,
+    rule: String,
+}
+
 fn check_valid<E: Envelope>(file: &str) {
     for vector in read::<Valid>(file) {
         let name = vector.name;
@@ -260,6 +305,14 @@ fn text<E: Envelope>(message: &E) -> String {
     let mut frame = Vec::new();
     encode_frame(message, &mut frame).unwrap();
     String::from_utf8(frame.split_off(HEADER_LEN)).unwrap()
+}
+
+/// The message, which must be written just so.
+fn exactly<E: Envelope>(message: &RawValue) -> E {
+    let body = compact(message);
+    let decoded = E::decode(body.as_bytes()).unwrap();
+    assert_eq!(text(&decoded), body);
+    decoded
 }
 
 /// The text of a value without the white space between its tokens.
