@@ -6,6 +6,36 @@
 //! On a connection, each message ([`ClientToHost`], [`HostToClient`]) is one frame: [`encode_frame`] makes
 //! frames, [`FrameDecoder`] finds them in a stream, [`Envelope::decode`] reads their bodies. The first two
 //! messages settle what holds for the rest of it: [`negotiate`].
+//!
+//! ```
+//! use codemode_host_protocol::{
+//!     ClientToHost, Envelope, FrameDecoder, Hello, HostOffer, HostToClient, encode_frame, negotiate,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A client speaks first.
+//! let mut stream = Vec::new();
+//! encode_frame(&ClientToHost::Hello(Hello::v1()), &mut stream)?;
+//!
+//! // A host reads what has arrived, and answers.
+//! let mut decoder = FrameDecoder::new();
+//! let mut arrived = &stream[..];
+//! while let Some(body) = decoder.next_frame(&mut arrived)? {
+//!     let ClientToHost::Hello(hello) = ClientToHost::decode(body)? else { break };
+//!     let answer = match negotiate(&hello, &HostOffer::v1()) {
+//!         Ok(agreed) => HostToClient::Ready {
+//!             selected_version: agreed.version,
+//!             capabilities: agreed.capabilities,
+//!         },
+//!         Err(reason) => HostToClient::Rejected { reason },
+//!     };
+//!     assert_eq!(answer.message_type(), "connection/ready");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The crate's `schema` folder holds JSON Schema and TypeScript types of the messages.
 
 pub use capability::{
     BOUNDED_OUTPUT, CELL_EXECUTION_LIMITS, Capability, CapabilityError, CapabilitySet,

@@ -799,10 +799,13 @@ mod tests {
                 };
             "#]],
         );
-        check(&[], &expect![[r#"
+        check(
+            &[],
+            &expect![[r#"
             declare const tools: {
             };
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

@@ -209,27 +209,39 @@ mod tests {
     fn wrong_arguments_are_named_with_the_rule_and_the_shape() {
         check::<ReadFile>(
             r#"{"path":"a","start_line":"3"}"#,
-            &expect![[r#"read_file: field `start_line`: got string "3", expected a whole number of at least 1. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#]],
+            &expect![[
+                r#"read_file: field `start_line`: got string "3", expected a whole number of at least 1. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#
+            ]],
         );
         check::<ReadFile>(
             r#"{"path":"a","start_line":0}"#,
-            &expect![[r#"read_file: field `start_line`: got the number `0`, expected a whole number of at least 1. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#]],
+            &expect![[
+                r#"read_file: field `start_line`: got the number `0`, expected a whole number of at least 1. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#
+            ]],
         );
         check::<ReadFile>(
             r#"{"path":"a","start_line":-1.5}"#,
-            &expect![[r#"read_file: field `start_line`: got the number `-1.5`, expected a whole number of at least 1. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#]],
+            &expect![[
+                r#"read_file: field `start_line`: got the number `-1.5`, expected a whole number of at least 1. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#
+            ]],
         );
         check::<ReadFile>(
             r#"{"file":"a"}"#,
-            &expect![[r#"read_file: unknown field `file`, expected one of `path`, `start_line`, `end_line`, `max_bytes`. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#]],
+            &expect![[
+                r#"read_file: unknown field `file`, expected one of `path`, `start_line`, `end_line`, `max_bytes`. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#
+            ]],
         );
         check::<ReadFile>(
             "{}",
-            &expect![[r#"read_file: missing field `path`. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#]],
+            &expect![[
+                r#"read_file: missing field `path`. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#
+            ]],
         );
         check::<ReadFile>(
             r#""src/main.rs""#,
-            &expect![[r#"read_file: got a string instead of one object. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#]],
+            &expect![[
+                r#"read_file: got a string instead of one object. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#
+            ]],
         );
         check::<EditFile>(
             r#"{"path":"a","edits":[{"old_text":1}]}"#,
