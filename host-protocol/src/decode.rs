@@ -33,7 +33,7 @@ pub(crate) fn decode_message<T: Decode>(
     };
     let head = Head::read(body, types);
     Err(DecodeError {
-        message_type: head.message_type,
+        message_type: head.message_type.ok().flatten(),
         id: head.id.ok().flatten(),
         path: fault.path(),
         rule: fault.rule,

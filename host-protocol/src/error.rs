@@ -11,7 +11,7 @@ use crate::{DelegateId, RequestId};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{rule}", Prefix(path))]
 pub struct DecodeError {
-    /// The message's `type`, where it was readable and known.
+    /// The message's `type`, where it was readable, known, and there once.
     pub message_type: Option<&'static str>,
     /// The message's `id`, where it was readable: also when the message is broken further on.
     pub id: Option<i64>,
@@ -22,7 +22,10 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// Who waits for an answer to the broken message.
+    /// Whom the broken message is about, if its id was readable.
+    ///
+    /// An operation is to be answered with the error, but for a broken `operation/cancel` or `operation/yield`:
+    /// their id is that of another request, whose answer is still to come.
     pub fn subject(&self) -> Option<Subject> {
         let id = self.id?;
         Some(match self.message_type {

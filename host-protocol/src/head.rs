@@ -13,14 +13,15 @@ use crate::decode::{Decode as _, Value};
 /// What can be read of a message that is broken somewhere: as much as stands before the break.
 pub(crate) struct Head {
     types: &'static [&'static str],
-    pub(crate) message_type: Option<&'static str>,
+    /// An error when there is more than one, or one that is not known.
+    pub(crate) message_type: Result<Option<&'static str>, ()>,
     /// An error when there is more than one, or one that is no i64.
     pub(crate) id: Result<Option<i64>, ()>,
 }
 
 impl Head {
     pub(crate) fn read(body: &[u8], types: &'static [&'static str]) -> Head {
-        let mut head = Head { types, message_type: None, id: Ok(None) };
+        let mut head = Head { types, message_type: Ok(None), id: Ok(None) };
         // It fails at the break, having kept what stood before it.
         let _ = serde_json::Deserializer::from_slice(body).deserialize_map(&mut head);
         head
@@ -46,7 +47,11 @@ impl<'de> Visitor<'de> for &mut Head {
                 }
                 "type" => {
                     let raw = map.next_value::<&RawValue>()?;
-                    self.message_type = Value::alone(raw).word(self.types).ok();
+                    self.message_type =
+                        match (self.message_type, Value::alone(raw).word(self.types)) {
+                            (Ok(None), Ok(known)) => Ok(Some(known)),
+                            _ => Err(()),
+                        };
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
