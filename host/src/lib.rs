@@ -1,5 +1,18 @@
 //! The codemode host as a library: what touches the world outside of the sandbox.
+//!
+//! A [`Host`] runs sessions for clients, each on a connection of its own: [`serve`] on standard input and output
+//! or over WebSocket, [`serve_stream`] on any stream of bytes.
+
+pub use connection::ConnectionEnd;
+pub use host::{Host, HostOptions};
+pub use transport::{
+    Listen, ListenError, ServeError, ServeOptions, WebSocketOptions, serve, serve_stream,
+};
 
 pub mod cli;
 pub mod declarations;
 pub mod workspace;
+
+mod connection;
+mod host;
+mod transport;

@@ -11,6 +11,7 @@ use codemode_cells::Step;
 
 use crate::workspace::{Permissions, Workspace};
 
+mod host;
 mod media;
 mod printer;
 mod progress;
@@ -21,6 +22,9 @@ mod units;
 
 /// Runs the command line of this process. Prints what went wrong, and returns the exit code.
 pub fn main() -> ExitCode {
+    if host::is_drop_in() {
+        return finish(host::run_drop_in());
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -31,8 +35,13 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Run(run) => run::run(run),
+        Command::Host(host) => host::run(host),
         Command::Tools(tools) => print_tools(&tools),
     };
+    finish(result)
+}
+
+fn finish(result: Result<u8, UsageError>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -53,6 +62,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArguments),
+    Host(host::HostArguments),
     Tools(ToolsArguments),
 }
 

@@ -1,0 +1,249 @@
+//! What a connection has to send and has not sent yet.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use codemode_host_protocol::{EncodeError, HostToClient, encode_frame};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::connection::ConnectionEnd;
+
+/// The messages on their way to one client, in order.
+///
+/// Pushing never waits, so no cell and no other connection is held up by a client that reads slowly. What that
+/// costs is bounded: [`Outbox::room`] holds back what can wait, and a client that leaves more unread than [`LIMITS`]
+/// allow loses its connection.
+pub(crate) struct Outbox {
+    limits: Limits,
+    state: Mutex<State>,
+    /// Something was pushed, or there will be nothing more.
+    pushed: Notify,
+    /// Something was written.
+    written: Notify,
+    /// The end was decided by a push.
+    overflowed: Notify,
+}
+
+struct State {
+    queue: Batch,
+    /// Bytes pushed and not written, those that the writer has taken included.
+    queued: usize,
+    finished: bool,
+    overflow: bool,
+}
+
+/// Messages that are written together.
+pub(crate) enum Batch {
+    /// Frames, one after another.
+    Frames(Vec<u8>),
+    /// The messages themselves, for a client in this process.
+    Messages(VecDeque<HostToClient>),
+}
+
+impl Outbox {
+    /// For a client that takes frames.
+    pub(crate) fn of_frames() -> Arc<Outbox> {
+        Outbox::new(Batch::Frames(Vec::new()), LIMITS)
+    }
+
+    /// For a client in this process.
+    #[allow(dead_code)]
+    pub(crate) fn of_messages() -> Arc<Outbox> {
+        Outbox::new(Batch::Messages(VecDeque::new()), LIMITS)
+    }
+
+    fn new(queue: Batch, limits: Limits) -> Arc<Outbox> {
+        let state = State { queue, queued: 0, finished: false, overflow: false };
+        Arc::new(Outbox {
+            limits,
+            state: Mutex::new(state),
+            pushed: Notify::new(),
+            written: Notify::new(),
+            overflowed: Notify::new(),
+        })
+    }
+
+    /// Sends `message` after all that were pushed before. Once the connection ends, it goes nowhere.
+    ///
+    /// # Errors
+    /// When the message makes no frame; nothing is sent then.
+    pub(crate) fn push(&self, message: HostToClient) -> Result<(), EncodeError> {
+        let mut state = self.state.lock();
+        if state.finished {
+            return Ok(());
+        }
+        if state.queued > self.limits.queued {
+            state.finished = true;
+            state.overflow = true;
+            state.queue.clear();
+            drop(state);
+            self.pushed.notify_one();
+            self.overflowed.notify_one();
+            return Ok(());
+        }
+        let bytes = state.queue.append(message)?;
+        state.queued += bytes;
+        drop(state);
+        self.pushed.notify_one();
+        Ok(())
+    }
+
+    /// Ready when there is room for what can wait, or when the connection has ended.
+    pub(crate) async fn room(&self) {
+        loop {
+            let mut written = std::pin::pin!(self.written.notified());
+            written.as_mut().enable();
+            if self.has_room() {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        state.finished || state.queued <= self.limits.roomy
+    }
+
+    /// Takes nothing more. What was pushed is still written.
+    pub(crate) fn finish(&self) {
+        self.state.lock().finished = true;
+        self.pushed.notify_one();
+        self.written.notify_waiters();
+    }
+
+    /// Waits for the connection to be ended because its client does not read.
+    pub(crate) async fn overflowed(&self) -> ConnectionEnd {
+        loop {
+            if self.state.lock().overflow {
+                return ConnectionEnd::SlowReader { queued: self.limits.queued };
+            }
+            self.overflowed.notified().await;
+        }
+    }
+
+    /// For the one writer: what was pushed since the last call, as soon as there is something. `None` when
+    /// there will be nothing more.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn next_batch(&self) -> Option<Batch> {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if !state.queue.is_empty() {
+                    return Some(state.queue.take());
+                }
+                if state.finished {
+                    return None;
+                }
+            }
+            self.pushed.notified().await;
+        }
+    }
+
+    /// For the one writer: `bytes` of a batch have left.
+    pub(crate) fn wrote(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.queued = state.queued.saturating_sub(bytes);
+        drop(state);
+        self.written.notify_waiters();
+    }
+}
+
+impl Batch {
+    /// Appends a message; how many bytes that takes.
+    fn append(&mut self, message: HostToClient) -> Result<usize, EncodeError> {
+        match self {
+            Batch::Frames(bytes) => {
+                let before = bytes.len();
+                encode_frame(&message, bytes)?;
+                Ok(bytes.len() - before)
+            }
+            // The dispatcher at the other end never waits, so what is in the queue is on its way out.
+            Batch::Messages(messages) => {
+                messages.push_back(message);
+                Ok(0)
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Batch::Frames(bytes) => bytes.is_empty(),
+            Batch::Messages(messages) => messages.is_empty(),
+        }
+    }
+
+    fn clear(&mut self) {
+        drop(self.take());
+    }
+
+    fn take(&mut self) -> Batch {
+        match self {
+            Batch::Frames(bytes) => Batch::Frames(mem::take(bytes)),
+            Batch::Messages(messages) => Batch::Messages(mem::take(messages)),
+        }
+    }
+}
+
+/// How many bytes a client may leave unread.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// With more it gets no more tool calls and notifications until it has read some.
+    roomy: usize,
+    /// With more, when one more message is due, it loses its connection. One frame may come on top.
+    queued: usize,
+}
+
+/// `queued` is four of the largest frames: a client that does read has to be far behind.
+const LIMITS: Limits = Limits { roomy: 32 << 20, queued: 256 << 20 };
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use codemode_host_protocol::{Answer, DelegateId, RequestId};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_pushed_together_is_written_together_and_in_order() {
+        let outbox = Outbox::of_frames();
+        for id in 1..=3 {
+            outbox.push(HostToClient::DelegateCancel { id: DelegateId(id) }).unwrap();
+        }
+        let Some(Batch::Frames(bytes)) = outbox.next_batch().await else { panic!("no batch") };
+        let text = String::from_utf8_lossy(&bytes);
+        let places: Vec<_> = (1..=3).map(|id| text.find(&format!("\"id\":{id}"))).collect();
+        assert!(places.is_sorted() && places[0].is_some(), "{text}");
+        outbox.push(HostToClient::DelegateCancel { id: DelegateId(4) }).unwrap();
+        outbox.finish();
+        outbox.push(HostToClient::DelegateCancel { id: DelegateId(5) }).unwrap();
+        let Some(Batch::Frames(bytes)) = outbox.next_batch().await else { panic!("no batch") };
+        assert!(bytes.ends_with(b"\"id\":4}"));
+        assert!(outbox.next_batch().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_bounded() {
+        let limits = Limits { roomy: 1_000, queued: 2_000 };
+        let outbox = Outbox::new(Batch::Frames(Vec::new()), limits);
+        let push = || {
+            let result = Answer::error("x".repeat(900));
+            outbox.push(HostToClient::OperationResponse { id: RequestId(1), result }).unwrap();
+        };
+        push();
+        outbox.room().await;
+        push();
+        let waits = tokio::time::timeout(std::time::Duration::ZERO, outbox.room()).await;
+        assert!(waits.is_err(), "there is no room for what can wait");
+        outbox.wrote(1_000);
+        outbox.room().await;
+        for _ in 0..3 {
+            push();
+        }
+        outbox.room().await;
+        assert!(matches!(outbox.overflowed().await, ConnectionEnd::SlowReader { .. }));
+        assert!(outbox.next_batch().await.is_none());
+    }
+}

@@ -1,0 +1,92 @@
+//! What all connections of one process share.
+
+use std::{sync::Arc, time::Duration};
+
+use codemode_cells::{InProcessCodeModeSession, SessionOptions};
+use codemode_runtime_js::Engine;
+use tokio::{runtime::Handle, sync::watch};
+
+/// A host: the engine that runs cells, and what sessions are allowed. Cheap to clone; all clones are one host.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    tokio: Handle,
+    options: HostOptions,
+    draining: watch::Sender<bool>,
+}
+
+impl Host {
+    /// A host whose tool calls run on the current tokio runtime, which must have its time driver enabled.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(options: HostOptions) -> Host {
+        Host(Arc::new(Inner {
+            engine: Engine::new(),
+            tokio: Handle::current(),
+            options,
+            draining: watch::Sender::new(false),
+        }))
+    }
+
+    /// Begins to shut down: no session opens and no cell starts any more. Those that run have
+    /// [`HostOptions::drain_grace`] to come to an end; then they are terminated, their connections are told, and
+    /// closed.
+    pub fn drain(&self) {
+        self.0.draining.send_replace(true);
+    }
+
+    /// Ready once [`Host::drain`] was called.
+    pub(crate) async fn draining(&self) {
+        let mut draining = self.0.draining.subscribe();
+        // An error would say that the sender is gone, and `self` holds it.
+        let _ = draining.wait_for(|draining| *draining).await;
+    }
+
+    pub(crate) fn drain_grace(&self) -> Duration {
+        self.0.options.drain_grace
+    }
+
+    pub(crate) fn refuse_if_draining(&self) -> Result<(), String> {
+        match *self.0.draining.borrow() {
+            true => Err("the code-mode host is shutting down; connect to another one".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn session_options(&self) -> &SessionOptions {
+        &self.0.options.session
+    }
+
+    pub(crate) fn new_session(&self, options: SessionOptions) -> InProcessCodeModeSession {
+        InProcessCodeModeSession::new(self.0.engine.tenant(), self.0.tokio.clone(), options)
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}
+
+/// How a host behaves.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// What sessions allow, if their clients do not ask for less.
+    pub session: SessionOptions,
+    /// How long running cells have to come to an end once the host is told to stop.
+    pub drain_grace: Duration,
+}
+
+impl Default for HostOptions {
+    fn default() -> HostOptions {
+        let mut session = SessionOptions::default();
+        // A connection has 1,024 places for tool calls and notifications, or 4,096, and refuses calls beyond
+        // them in V1's words. A cell that talks much leaves most places to others.
+        session.limits.open_calls = 8_192;
+        session.limits.open_notifications = 256;
+        HostOptions { session, drain_grace: Duration::from_secs(5) }
+    }
+}

@@ -1,0 +1,13 @@
+//! What carries a connection's messages.
+
+pub use listen::{Listen, ListenError};
+pub use serve::{ServeError, ServeOptions, WebSocketOptions, serve};
+pub use stream::serve_stream;
+
+mod admission;
+mod drive;
+mod listen;
+mod serve;
+mod stdio;
+mod stream;
+mod websocket;
