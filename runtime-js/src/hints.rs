@@ -16,7 +16,7 @@ pub(crate) fn for_error(error: &CellError, source: &str, catalog: &ToolCatalog) 
             "this looks like Markdown; send the code alone, or in one fence with nothing around it",
         )),
         "ReferenceError" => undefined_name(message.strip_suffix(" is not defined")?, catalog),
-        "TypeError" => missing_tool(message, catalog),
+        "TypeError" => missing_tool(message, source, catalog),
         _ => None,
     }
 }
@@ -52,20 +52,38 @@ fn undefined_name(name: &str, catalog: &ToolCatalog) -> Option<String> {
     Some(String::from(instead))
 }
 
-/// `tools.nope is not a function`: what else there is.
-fn missing_tool(message: &str, catalog: &ToolCatalog) -> Option<String> {
-    let name = message.strip_suffix(" is not a function")?.strip_prefix("tools.")?;
-    let name = name.split(['.', '[', '(']).next().unwrap_or(name);
+/// Something that is not there was called or looked into: was it a tool that the cell has not?
+fn missing_tool(message: &str, source: &str, catalog: &ToolCatalog) -> Option<String> {
+    let called = message.strip_suffix(" is not a function");
+    if called.is_none() && !message.starts_with("Cannot read properties of undefined") {
+        return None;
+    }
+    // V8 names what was called as the source has it; a name that was taken from `tools` before, only the source tells.
+    let name = called
+        .and_then(|called| called.strip_prefix("tools."))
+        .map(|name| name.split(['.', '[', '(']).next().unwrap_or(name))
+        .or_else(|| unknown_tools(source, catalog).next())?;
     if let Some(hint) = nearest(name, catalog) {
-        return Some(format!("there is no tool of that name; {hint}"));
+        return Some(format!("there is no tool {name}; {hint}"));
     }
     let all: Vec<&str> = catalog.identifiers().take(MAX_LISTED + 1).collect();
     Some(match all.as_slice() {
         [] => String::from("this cell has no tools"),
         all if all.len() <= MAX_LISTED => {
-            format!("there is no tool of that name; the tools are {}", all.join(", "))
+            format!("there is no tool {name}; the tools are {}", all.join(", "))
         }
-        _ => String::from("there is no tool of that name; ALL_TOOLS lists those there are"),
+        _ => format!("there is no tool {name}; ALL_TOOLS lists those there are"),
+    })
+}
+
+/// The names behind `tools.` in the source that are no tools.
+fn unknown_tools<'a>(source: &'a str, catalog: &'a ToolCatalog) -> impl Iterator<Item = &'a str> {
+    source.split("tools.").skip(1).filter_map(|rest| {
+        let end = rest
+            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+            .unwrap_or(rest.len());
+        let name = &rest[..end];
+        (!name.is_empty() && catalog.index_of(name).is_none()).then_some(name)
     })
 }
 

@@ -1,6 +1,8 @@
 //! Stack traces and uncaught errors, in the terms of the cell's source.
 
-use crate::{CellError, Frame, hints, realm::BOOTSTRAP_NAME, source::Source, state::CellState};
+use crate::{
+    CellError, Frame, globals, hints, realm::BOOTSTRAP_NAME, source::Source, state::CellState,
+};
 
 /// Makes the text of an error's `stack` when it is first read: the cell's own frames, at the places in its source.
 ///
@@ -34,8 +36,8 @@ pub(crate) fn describe<'s>(
 ) -> CellError {
     let mut error = CellError::default();
     match exception.try_cast::<v8::Object>() {
-        Ok(object) => describe_object(scope, object, &mut error),
-        Err(_) => error.message = exception.to_rust_string_lossy(scope),
+        Ok(object) if object.is_native_error() => describe_error(scope, object, &mut error),
+        _ => describe_value(scope, state, exception, &mut error),
     }
     let source = state.source.borrow();
     let place = match error.frames.first() {
@@ -48,26 +50,30 @@ pub(crate) fn describe<'s>(
     error
 }
 
-fn describe_object<'s>(
+fn describe_error<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     object: v8::Local<'s, v8::Object>,
     error: &mut CellError,
 ) {
     v8::tc_scope!(let scope, scope);
-    if object.is_native_error() {
-        error.name = text_property(scope, object, "name");
-    }
-    let stack = text_property(scope, object, "stack");
-    if let Some(stack) = &stack {
+    error.name = text_property(scope, object, "name");
+    error.message = text_property(scope, object, "message").unwrap_or_default();
+    error.stack = text_property(scope, object, "stack");
+    if let Some(stack) = &error.stack {
         error.frames = stack.lines().filter_map(parse_frame).collect();
     }
-    error.message = match text_property(scope, object, "message") {
-        Some(message) if object.is_native_error() => message,
-        _ => {
-            object.to_string(scope).map(|text| text.to_rust_string_lossy(scope)).unwrap_or_default()
-        }
-    };
-    error.stack = stack;
+}
+
+/// Anything can be thrown; what is no `Error` is shown as `text` would show it.
+fn describe_value<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
+    value: v8::Local<'s, v8::Value>,
+    error: &mut CellError,
+) {
+    v8::tc_scope!(let scope, scope);
+    error.message = globals::render(scope, state, value)
+        .unwrap_or_else(|| String::from("the cell threw a value that cannot be shown"));
 }
 
 /// Where V8 says the exception came from. It knows that of syntax errors, whose stack has no frame of the cell's.

@@ -103,7 +103,7 @@ fn throw(scope: &mut v8::PinScope<'_, '_>, message: &str) {
 }
 
 /// The value as a model should read it. `None` when that threw.
-fn render<'s>(
+pub(crate) fn render<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &CellState,
     value: v8::Local<'s, v8::Value>,

@@ -22,7 +22,12 @@ fn uncaught_errors_show_the_cells_own_frames() {
     );
     fails("throw 'just text'", expect![["! just text\n"]]);
     fails("throw undefined", expect![["! undefined\n"]]);
-    fails("throw {a: 1}", expect![["! [object Object]\n"]]);
+    fails("throw {a: 1}", expect![["! {\"a\":1}\n"]]);
+    fails("throw Symbol('s')", expect![["! Symbol(s)\n"]]);
+    fails(
+        "throw new Proxy({}, {get() { throw 1 }})",
+        expect![["! the cell threw a value that cannot be shown\n"]],
+    );
     fails(
         "setTimeout(() => { throw new Error('later') }); await new Promise((r) => setTimeout(r, 50))",
         expect![[r#"
@@ -92,12 +97,23 @@ fn habits_from_elsewhere_get_a_hint() {
     fails(
         "await tools.Echo({})",
         expect![[r#"
-        ! TypeError: tools.Echo is not a function
-        hint: there is no tool of that name; did you mean tools.echo?
-         --> cell.js:1:13
-        1 | await tools.Echo({})
-          |             ^
-            at cell.js:1:13
+            ! TypeError: tools.Echo is not a function
+            hint: there is no tool Echo; did you mean tools.echo?
+             --> cell.js:1:13
+            1 | await tools.Echo({})
+              |             ^
+                at cell.js:1:13
+        "#]],
+    );
+    fails(
+        "const f = tools.echoo; f({})",
+        expect![[r#"
+        ! TypeError: f is not a function
+        hint: there is no tool echoo; did you mean tools.echo?
+         --> cell.js:1:24
+        1 | const f = tools.echoo; f({})
+          |                        ^
+            at cell.js:1:24
     "#]],
     );
     fails(
