@@ -2,7 +2,7 @@
 // replaces a global or a prototype's method changes nothing for this code.
 (function (kindOf, promiseHint) {
   'use strict';
-  const { apply, getPrototypeOf } = Reflect;
+  const { apply, construct, getPrototypeOf } = Reflect;
   const uncurry = (method) => (self, ...args) => apply(method, self, args);
   const { stringify, rawJSON, isRawJSON } = JSON;
   const { isArray, from: arrayFrom } = Array;
@@ -25,6 +25,25 @@
   delete globalThis.WebAssembly;
   delete globalThis.SharedArrayBuffer;
   delete globalThis.Atomics;
+
+  // A resizable buffer takes its memory past the allocator that keeps the cell's budget: V8 maps it by itself. So there
+  // are none. The options are read here, once, and never handed on.
+  {
+    const FixedArrayBuffer = ArrayBuffer;
+    const refuse = (options) => {
+      if (typeof options === 'object' && options !== null && options.maxByteLength !== undefined) {
+        throw new TypeErrorOf('a cell has no resizable array buffers; make a new one and copy');
+      }
+    };
+    globalThis.ArrayBuffer = new Proxy(FixedArrayBuffer, {
+      __proto__: null,
+      construct(target, args, newTarget) {
+        refuse(args[1]);
+        return construct(target, [args[0]], newTarget);
+      },
+    });
+    FixedArrayBuffer.prototype.constructor = globalThis.ArrayBuffer;
+  }
 
   const put = (object, key, value) =>
     defineProperty(object, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });

@@ -31,6 +31,23 @@ fn heap() {
 }
 
 #[test]
+fn no_buffer_goes_past_the_budget() {
+    let source = "const resizable = (make) => { try { make(); return false } catch (e) { return e instanceof TypeError } };
+        let reads = 0; const shifty = {get maxByteLength() { return reads++ ? 1e9 : undefined }};
+        const Hidden = Object.getPrototypeOf(new Uint8Array(1).buffer).constructor;
+        class Mine extends ArrayBuffer {}
+        const fixed = new ArrayBuffer(8, shifty);
+        text([
+          resizable(() => new ArrayBuffer(8, {maxByteLength: 16})),
+          resizable(() => new Hidden(8, {maxByteLength: 16})),
+          resizable(() => new Mine(8, {maxByteLength: 16})),
+          fixed.byteLength, fixed.resizable,
+          ArrayBuffer.name,
+        ].join())";
+    assert_eq!(super::run(source), "true,true,true,8,false,ArrayBuffer\n");
+}
+
+#[test]
 fn garbage_does_not_count() {
     let limits = Limits { heap_bytes: HEAP, ..spec("").limits };
     let source = "for (let i = 0; i < 1000; i++) { new Uint8Array(1 << 20); 'x'.repeat(1 << 20) + i } text('fine')";
