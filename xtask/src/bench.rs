@@ -1,15 +1,13 @@
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
 
-use crate::{
-    error::Error,
-    say,
-    workspace::{self, Workspace},
-};
+use crate::{error::Error, say, workspace::Workspace};
 
-/// Builds the benchmark with optimisations and runs it.
-pub(crate) fn run(checkout: &Workspace, arguments: &[String]) -> Result<ExitCode, Error> {
+/// Builds the benchmark with optimisations and becomes it. Returns only if that failed.
+pub(crate) fn run(checkout: &Workspace, arguments: &[String]) -> Result<(), Error> {
     say::note("building the benchmark, in release mode: some minutes the first time");
-    let mut command =
-        checkout.cargo(["run", "--release", "--package=codemode-tests", "--bin=bench", "--"]);
-    Ok(if workspace::run(command.args(arguments))? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let error = checkout
+        .cargo(["run", "--release", "--package=codemode-tests", "--bin=bench", "--"])
+        .args(arguments)
+        .exec();
+    Err(Error::new(format!("cannot run cargo: {error}")))
 }

@@ -1,4 +1,4 @@
-use std::process::{Command, ExitCode};
+use std::{os::unix::process::CommandExt, process::Command};
 
 use crate::{
     error::Error,
@@ -6,22 +6,23 @@ use crate::{
     workspace::{self, Workspace},
 };
 
-/// Builds `codemode` and lets it run the example cell on this checkout; its output is ours.
-pub(crate) fn run(checkout: &Workspace) -> Result<ExitCode, Error> {
+/// Builds `codemode` and becomes it, running the example cell on this checkout.
+///
+/// Returns only if that failed. Unoptimised: an optimised build takes several times as long, to run for a second.
+pub(crate) fn run(checkout: &Workspace) -> Result<(), Error> {
     say::note("building `codemode`: some minutes the first time");
-    if !workspace::run(&mut checkout.cargo(["build", "--package=codemode-host", "--bin=codemode"]))?
-    {
+    let mut build = checkout.cargo(["build", "--package=codemode-host", "--bin=codemode"]);
+    if !workspace::run(&mut build)? {
         return Err(Error::new("`codemode` did not build"));
     }
-    let cell = checkout.root.join("examples").join("repo-report.ts");
+    say::note(&format!("codemode run --workspace . {CELL}"));
     let codemode = checkout.target.join("debug").join("codemode");
-    say::note(&format!("codemode run --workspace . {}", "examples/repo-report.ts"));
-    let mut command = Command::new(&codemode);
-    command.args(["run", "--workspace"]).arg(&checkout.root).arg(&cell);
-    let status = command
-        .status()
-        .map_err(|e| Error::new(format!("cannot run {}: {e}", codemode.display())))?;
-    // A shell's convention, for a cell that a signal ended.
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(130);
-    Ok(ExitCode::from(code))
+    // In our place, so that an interrupt and the exit code are codemode's own affair.
+    let error = Command::new(&codemode)
+        .args(["run", "--workspace", ".", CELL])
+        .current_dir(&checkout.root)
+        .exec();
+    Err(Error::file("run", &codemode, &error))
 }
+
+const CELL: &str = "examples/repo-report.ts";

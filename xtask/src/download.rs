@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn download(url: &str, destination: &Path) -> Result<(), DownloadError> {
     apt::provide(&[Need::program("curl", "curl")]).map_err(DownloadError::NoCurl)?;
     let mut curl = Command::new("curl");
-    curl.args(["--fail", "--location", "--proto-redir", "=https", "--retry", "2"])
+    curl.args(["--fail", "--location", "--proto-redir", "=https", "--retry", "1"])
         .args(["--connect-timeout", CONNECT_S, "--speed-limit", SLOW_BYTES, "--speed-time", SLOW_S])
         .arg("--output")
         .arg(destination)
@@ -65,7 +65,7 @@ impl fmt::Display for DownloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCurl(error) => error.fmt(f),
-            Self::Unreachable(why) => write!(f, "the release page cannot be reached ({why})"),
+            Self::Unreachable(why) => write!(f, "the archive could not be downloaded ({why})"),
         }
     }
 }

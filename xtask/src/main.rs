@@ -76,7 +76,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Setup => setup(&workspace)?,
         Command::Demo => {
             setup(&workspace)?;
-            return demo::run(&workspace);
+            demo::run(&workspace)?;
         }
         Command::Test { steps } => {
             setup(&workspace)?;
@@ -84,7 +84,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Bench { arguments } => {
             setup(&workspace)?;
-            return bench::run(&workspace, &arguments);
+            bench::run(&workspace, &arguments)?;
         }
         Command::V8 { from_source: false, .. } => setup(&workspace)?,
         Command::V8 { from_source: true, output } => {

@@ -144,7 +144,9 @@ fn from_release_page(archive: &Archive) -> Result<bool, Error> {
         ))
         .hint("do not use it before you know why; `cargo xtask v8 --from-source` builds one"));
     }
-    take(temporary, archive)?;
+    take(temporary, archive).map_err(|error| {
+        error.hint("try again; `cargo xtask v8 --from-source` does without the download")
+    })?;
     say::note(&format!("V8: downloaded; SHA-256 {sum}, recorded beside it"));
     Ok(true)
 }
