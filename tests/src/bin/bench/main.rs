@@ -1,0 +1,168 @@
+//! `codemode host` against the reference host: the same frames, the same machine, the same run.
+//!
+//! One driver speaks to both over stdio, from one thread. Rounds alternate, so that whatever else the machine does
+//! meets both; the ratio of a row is the median of its rounds' ratios. `docs/performance.md` explains the rows.
+
+mod echo;
+mod error;
+mod frames;
+mod host;
+mod limit;
+mod machine;
+mod memory;
+mod report;
+mod rows;
+mod stats;
+mod subject;
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    error::Error,
+    machine::Machine,
+    report::{Report, Series},
+    rows::{Measure, Row, Scale},
+    subject::{Contender, Subjects},
+};
+
+/// Measures `codemode host`, the reference host and, where it can be told, what the machine itself allows.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// Only these rows, by name
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    rows: Vec<String>,
+    /// How many times each row is measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// A tenth of the work a row: to see that it runs, not for figures
+    #[arg(long)]
+    quick: bool,
+    /// One more argument for `codemode host`
+    #[arg(long = "host-arg", value_name = "ARG", allow_hyphen_values = true)]
+    host_args: Vec<String>,
+    /// Write the table into docs/performance.md, and docs/performance.json beside it
+    #[arg(long)]
+    save: bool,
+    /// Name the rows and stop
+    #[arg(long)]
+    list: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// Parts that run as processes of their own.
+#[derive(Subcommand)]
+enum Part {
+    /// Answer frames as fast as a pipe allows
+    #[command(hide = true)]
+    Echo,
+    /// Hold isolates that wait, and say what one takes
+    #[command(hide = true)]
+    WaitingIsolates { count: usize },
+    /// Run a command, and say how long it took and how much memory it had
+    #[command(hide = true)]
+    Once { command: Vec<String> },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Error> {
+    match arguments.part {
+        Some(Part::Echo) => return echo::serve(),
+        Some(Part::WaitingIsolates { count }) => return limit::hold_isolates(count),
+        Some(Part::Once { command }) => return memory::once(&command),
+        None => {}
+    }
+    let rows = chosen(&arguments.rows)?;
+    if arguments.list {
+        for row in &rows {
+            say(&format!("{:<12} {}", row.name, row.what));
+        }
+        return Ok(());
+    }
+    let subjects = Subjects::find(&arguments.host_args)?;
+    if let Some(notice) = subjects.notice() {
+        say(notice);
+    }
+    let scale = Scale { divisor: if arguments.quick { 10 } else { 1 } };
+    let machine = Machine::look();
+    say(&machine.to_string());
+    let all: Vec<Series> =
+        rows.iter().map(|row| measure(row, &subjects, scale, arguments.rounds)).collect();
+    let report = Report::new(machine, &subjects, arguments.rounds, all);
+    say(&format!("\n{}", report.table()));
+    if arguments.save {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        report.save(&docs)?;
+        say(&format!("written to {}", docs.join(report::PAGE).display()));
+    }
+    Ok(())
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Row>, Error> {
+    if names.is_empty() {
+        return Ok(rows::ALL.iter().collect());
+    }
+    let find = |name: &String| rows::ALL.iter().find(|row| row.name == name.as_str());
+    names
+        .iter()
+        .map(|name| {
+            find(name).ok_or_else(|| {
+                let known: Vec<&str> = rows::ALL.iter().map(|row| row.name).collect();
+                Error::new(format!("there is no row `{name}`; the rows are {}", known.join(", ")))
+            })
+        })
+        .collect()
+}
+
+/// All rounds of one row. Who goes first changes from round to round.
+fn measure(row: &'static Row, subjects: &Subjects, scale: Scale, rounds: u32) -> Series {
+    let mut series = Series::new(row);
+    for round in 0..rounds {
+        let mut order = Contender::ALL;
+        order.rotate_left(round as usize % Contender::ALL.len());
+        for contender in order {
+            let figures = match (contender, row.measure) {
+                (Contender::Limit, _) => row.limit.map(|limit| limit(scale)),
+                (Contender::Ours, Measure::Host(measure)) => Some(measure(&subjects.ours, scale)),
+                (Contender::Reference, Measure::Host(measure)) => {
+                    subjects.reference.as_ref().map(|reference| measure(reference, scale))
+                }
+                (Contender::Ours, Measure::Ours(measure)) => Some(measure(&subjects.ours, scale)),
+                (Contender::Reference, Measure::Ours(_)) => None,
+            };
+            match figures {
+                None => {}
+                Some(Ok(figures)) => series.add(contender, &figures),
+                Some(Err(error)) => series.fail(contender, &error),
+            }
+        }
+        say(&series.latest(round));
+    }
+    series
+}
+
+fn say(text: &str) {
+    // A closed stdout has no reader to tell.
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// This program, which also plays some of the parts.
+fn ourselves() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|e| Error::new(format!("cannot tell what program runs: {e}")))
+}

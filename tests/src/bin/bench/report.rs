@@ -1,0 +1,260 @@
+//! The table, for people and for programs.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    error::Error,
+    machine::Machine,
+    rows::{Figure, Row, Target, Unit},
+    stats::{Spread, median},
+    subject::{Contender, Subjects},
+};
+
+/// All rounds of one row.
+pub(crate) struct Series {
+    row: &'static Row,
+    /// The figures of each round, for each contender.
+    rounds: [Vec<Vec<f64>>; 3],
+    failures: [Option<String>; 3],
+}
+
+/// A whole run.
+pub(crate) struct Report {
+    machine: Machine,
+    reference: bool,
+    rounds: u32,
+    series: Vec<Series>,
+}
+
+impl Series {
+    pub(crate) fn new(row: &'static Row) -> Series {
+        Series { row, rounds: Default::default(), failures: Default::default() }
+    }
+
+    pub(crate) fn add(&mut self, contender: Contender, figures: &[f64]) {
+        self.rounds[contender as usize].push(figures.to_vec());
+    }
+
+    pub(crate) fn fail(&mut self, contender: Contender, error: &Error) {
+        self.failures[contender as usize] = Some(error.to_string());
+    }
+
+    /// One line about the round that was just measured.
+    pub(crate) fn latest(&self, round: u32) -> String {
+        let mut line = format!("{:<10} round {}:", self.row.name, round + 1);
+        for contender in Contender::ALL {
+            let failed = self.failures[contender as usize].as_ref();
+            let figures = self.rounds[contender as usize].last();
+            let text = match (failed, figures) {
+                (Some(error), _) => format!("failed: {error}"),
+                (None, None) => continue,
+                (None, Some(figures)) => figures
+                    .iter()
+                    .zip(self.row.figures)
+                    .map(|(value, figure)| show(*value, figure.unit))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            };
+            let _ = write!(line, "  {} {text}", contender_name(contender));
+        }
+        line
+    }
+
+    fn values(&self, contender: Contender, figure: usize) -> Vec<f64> {
+        let rounds = &self.rounds[contender as usize];
+        rounds.iter().filter_map(|figures| figures.get(figure).copied()).collect()
+    }
+
+    fn spread(&self, contender: Contender, figure: usize) -> Option<Spread> {
+        Spread::of(&self.values(contender, figure))
+    }
+
+    /// The median of the rounds' ratios, ours to the reference's.
+    fn ratio(&self, figure: usize) -> Option<f64> {
+        let ours = self.values(Contender::Ours, figure);
+        let reference = self.values(Contender::Reference, figure);
+        let ratios: Vec<f64> = ours.iter().zip(&reference).map(|(a, b)| a / b).collect();
+        (!ratios.is_empty()).then(|| median(&ratios))
+    }
+
+    fn cell(&self, contender: Contender, figure: usize, unit: Unit) -> String {
+        match (self.spread(contender, figure), &self.failures[contender as usize]) {
+            (Some(Spread { min, median, max }), _) => {
+                format!("{} ({} – {})", show(median, unit), bare(min, unit), bare(max, unit))
+            }
+            (None, Some(error)) => format!("failed: {error}"),
+            (None, None) => "—".to_owned(),
+        }
+    }
+
+    fn verdict(&self, index: usize, figure: &Figure) -> String {
+        let ratio = self.ratio(index);
+        let ours = self.spread(Contender::Ours, index).map(|spread| spread.median);
+        let (text, met) = match figure.target {
+            Target::RatioAtMost(most) => (format!("≤ {most}"), ratio.map(|ratio| ratio <= most)),
+            Target::RatioAtLeast(least) => {
+                (format!("≥ {least}"), ratio.map(|ratio| ratio >= least))
+            }
+            Target::AtMost(most) => {
+                (format!("≤ {}", show(most, figure.unit)), ours.map(|ours| ours <= most))
+            }
+            Target::Open => return "—".to_owned(),
+        };
+        match met {
+            Some(true) => format!("{text} ✓"),
+            Some(false) => format!("{text} ✗"),
+            None => text,
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(
+        machine: Machine,
+        subjects: &Subjects,
+        rounds: u32,
+        series: Vec<Series>,
+    ) -> Report {
+        Report { machine, reference: subjects.reference.is_some(), rounds, series }
+    }
+
+    /// In Markdown.
+    pub(crate) fn table(&self) -> String {
+        let mut out = format!(
+            "{}. {} rounds: median (lowest – highest).\n\n\
+             | | codemode | reference | ratio | target | limit |\n\
+             | --- | --- | --- | --- | --- | --- |\n",
+            self.machine, self.rounds
+        );
+        for series in &self.series {
+            for (index, figure) in series.row.figures.iter().enumerate() {
+                let ratio = series.ratio(index).map_or("—".to_owned(), |r| format!("{r:.3}"));
+                let limit = match series.spread(Contender::Limit, index) {
+                    Some(spread) => {
+                        format!("{}: {}", show(spread.median, figure.unit), series.row.limit_is)
+                    }
+                    None => "—".to_owned(),
+                };
+                let _ = writeln!(
+                    out,
+                    "| {} | {} | {} | {ratio} | {} | {limit} |",
+                    figure.title,
+                    series.cell(Contender::Ours, index, figure.unit),
+                    series.cell(Contender::Reference, index, figure.unit),
+                    series.verdict(index, figure),
+                );
+            }
+        }
+        out
+    }
+
+    /// Puts the table into the page and the figures beside it.
+    pub(crate) fn save(&self, docs: &Path) -> Result<(), Error> {
+        let path = docs.join(PAGE);
+        let broken = |what| Error::new(format!("{}: {what}", path.display()));
+        let page = fs::read_to_string(&path).map_err(|e| broken(e.to_string()))?;
+        let page = between_markers(&page, &self.table())
+            .ok_or_else(|| broken(format!("there is no {BEGIN} before an {END}")))?;
+        fs::write(&path, page).map_err(|e| broken(e.to_string()))?;
+        let text = format!("{:#}\n", self.json());
+        fs::write(docs.join(FIGURES), text)
+            .map_err(|e| Error::new(format!("{}: {e}", docs.join(FIGURES).display())))
+    }
+
+    fn json(&self) -> Value {
+        let mut figures = Vec::new();
+        for series in &self.series {
+            for (index, figure) in series.row.figures.iter().enumerate() {
+                figures.push(json!({
+                    "row": series.row.name,
+                    "title": figure.title,
+                    "unit": unit_name(figure.unit),
+                    "codemode": series.values(Contender::Ours, index),
+                    "reference": series.values(Contender::Reference, index),
+                    "limit": series.values(Contender::Limit, index),
+                    "ratio": series.ratio(index),
+                    "failures": series.failures,
+                }));
+            }
+        }
+        json!({
+            "machine": self.machine,
+            "rounds": self.rounds,
+            "with_reference": self.reference,
+            "figures": figures,
+        })
+    }
+}
+
+fn between_markers(page: &str, table: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{table}{END}{after}"))
+}
+
+fn show(value: f64, unit: Unit) -> String {
+    format!("{} {}", bare(value, unit), unit_name(unit))
+}
+
+/// Three digits that mean something.
+fn bare(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Millis if value < 1.0 => format!("{value:.3}"),
+        Unit::Millis if value < 10.0 => format!("{value:.2}"),
+        Unit::Millis if value < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Millis => "ms",
+        Unit::PerSecond => "/s",
+        Unit::Kib => "KiB",
+    }
+}
+
+fn contender_name(contender: Contender) -> &'static str {
+    match contender {
+        Contender::Ours => "codemode",
+        Contender::Reference => "reference",
+        Contender::Limit => "limit",
+    }
+}
+
+pub(crate) const PAGE: &str = "performance.md";
+
+const FIGURES: &str = "performance.json";
+
+const BEGIN: &str = "<!-- bench:begin -->";
+
+const END: &str = "<!-- bench:end -->";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_replaces_the_last_one() {
+        let page = format!("# Page\n{BEGIN}\nold\n{END}\nmore\n");
+        let first = between_markers(&page, "new\n");
+        assert_eq!(first, Some(format!("# Page\n{BEGIN}\nnew\n{END}\nmore\n")));
+        assert_eq!(between_markers("# Page", "new"), None);
+    }
+
+    #[test]
+    fn figures_have_three_digits() {
+        for (value, unit, expected) in [
+            (0.0421, Unit::Millis, "0.042 ms"),
+            (4.247, Unit::Millis, "4.25 ms"),
+            (42.47, Unit::Millis, "42.5 ms"),
+            (560.2, Unit::Millis, "560 ms"),
+            (860.4, Unit::Kib, "860 KiB"),
+            (1234.5, Unit::PerSecond, "1234 /s"),
+        ] {
+            assert_eq!(show(value, unit), expected);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Who is measured.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{error::Error, ourselves};
+
+/// A host program with its arguments.
+pub(crate) struct Subject {
+    pub(crate) program: PathBuf,
+    arguments: Vec<String>,
+}
+
+/// Our host, and the reference where there is one.
+pub(crate) struct Subjects {
+    pub(crate) ours: Subject,
+    pub(crate) reference: Option<Subject>,
+}
+
+/// Whose figure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contender {
+    Ours,
+    Reference,
+    Limit,
+}
+
+impl Subject {
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        command
+    }
+
+    /// The process that answers frames and does nothing else.
+    pub(crate) fn echo() -> Result<Subject, Error> {
+        Ok(Subject { program: ourselves()?, arguments: vec!["echo".to_owned()] })
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.program.display().fmt(f)
+    }
+}
+
+impl Subjects {
+    /// `codemode` from beside this program; the reference from `$CODEMODE_REFERENCE`, or where `cargo xtask bench`
+    /// puts it.
+    pub(crate) fn find(host_args: &[String]) -> Result<Subjects, Error> {
+        let ourselves = ourselves()?;
+        let folder = ourselves.parent().unwrap_or(Path::new("."));
+        let program = folder.join("codemode");
+        if !program.exists() {
+            return Err(Error::new(format!(
+                "there is no {}: run `cargo xtask bench`, which builds it",
+                program.display()
+            )));
+        }
+        let mut arguments = vec!["host".to_owned()];
+        arguments.extend_from_slice(host_args);
+        let reference = match std::env::var_os("CODEMODE_REFERENCE") {
+            Some(program) => Some(PathBuf::from(program)),
+            None => folder
+                .parent()
+                .map(|target| target.join(IN_TARGET))
+                .filter(|program| program.exists()),
+        };
+        let reference = reference.map(|program| Subject { program, arguments: Vec::new() });
+        Ok(Subjects { ours: Subject { program, arguments }, reference })
+    }
+
+    /// What the reader should know about who is missing.
+    pub(crate) fn notice(&self) -> Option<&'static str> {
+        self.reference.is_none().then_some(
+            "no reference host: only our own figures. `cargo xtask bench` fetches it from npm; \
+             CODEMODE_REFERENCE names another.",
+        )
+    }
+}
+
+impl Contender {
+    pub(crate) const ALL: [Contender; 3] =
+        [Contender::Ours, Contender::Reference, Contender::Limit];
+}
+
+/// Where the package lies that npm has the reference in, under the target folder.
+const IN_TARGET: &str =
+    "reference/package/vendor/x86_64-unknown-linux-musl/bin/codex-code-mode-host";
