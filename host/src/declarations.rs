@@ -69,6 +69,9 @@ struct Renderer {
     types: Vec<(String, String)>,
     /// From the text of a schema and its surroundings to the name of its type.
     names: HashMap<String, String>,
+    /// Named types that are being rendered with no object or array begun since: one that came to nothing but
+    /// itself again would be refused by TypeScript.
+    bare: Vec<String>,
 }
 
 /// The document that a schema's references point into.
@@ -165,8 +168,8 @@ impl Renderer {
         depth: usize,
     ) -> Option<Type> {
         let mut one = |name: &str| match name {
-            "object" => self.object(root, schema, level, depth),
-            "array" => self.array(root, schema, level, depth),
+            "object" => self.within_braces(|this| this.object(root, schema, level, depth)),
+            "array" => self.within_braces(|this| this.array(root, schema, level, depth)),
             "integer" | "number" => atom("number"),
             "string" | "boolean" | "null" => atom(name),
             _ => atom("unknown"),
@@ -188,6 +191,13 @@ impl Renderer {
             }
             _ => None,
         }
+    }
+
+    fn within_braces(&mut self, render: impl FnOnce(&mut Renderer) -> Type) -> Type {
+        let bare = std::mem::take(&mut self.bare);
+        let ty = render(self);
+        self.bare = bare;
+        ty
     }
 
     fn object(
@@ -226,16 +236,13 @@ impl Renderer {
         }
         let others = self.other_properties(root, schema, level, depth);
         match others {
-            Some(others) if members.is_empty() => atom(format!("Record<string, {}>", others.text)),
+            Some(others) if members.is_empty() => index(&others),
             // Beside named properties an index must take their types, too; only `unknown` always does.
             Some(others) if others.text == "unknown" => {
                 members.push((String::new(), "[key: string]: unknown".to_owned()));
                 self.braces(&members, level)
             }
-            Some(others) => intersection(vec![
-                self.braces(&members, level),
-                atom(format!("Record<string, {}>", others.text)),
-            ]),
+            Some(others) => intersection(vec![self.braces(&members, level), index(&others)]),
             None if members.is_empty() => {
                 let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
                 atom(if closed { "Record<string, never>" } else { "Record<string, unknown>" })
@@ -339,16 +346,16 @@ impl Renderer {
         let around = root.schema.get("$defs").or_else(|| root.schema.get("definitions"));
         let key = format!("{target}{}", around.unwrap_or(root.schema));
         if let Some(name) = self.names.get(&key) {
-            return atom(name.clone());
+            return atom(if self.bare.contains(name) { "unknown" } else { name.as_str() });
         }
         let last = reference.rsplit('/').next().unwrap_or_default();
         let name = self.free_name(&pascal_case(last), root.name);
         self.names.insert(key, name.clone());
         let place = self.types.len();
         self.types.push((name.clone(), String::new()));
-        let body = self.ty(root, target, 0, depth + 1).text;
-        // A type that is nothing but itself has no meaning, in TypeScript either.
-        self.types[place].1 = if body == name { "unknown".to_owned() } else { body };
+        self.bare.push(name.clone());
+        self.types[place].1 = self.ty(root, target, 0, depth + 1).text;
+        self.bare.pop();
         atom(name)
     }
 
@@ -392,6 +399,14 @@ impl Type {
     /// The text, in parentheses where something stands around it that binds as `outer` does.
     fn within(&self, outer: Binds) -> String {
         if self.binds < outer { format!("({})", self.text) } else { self.text.clone() }
+    }
+}
+
+/// An object with properties of any name. Not `Record`, in which a type could not name itself.
+fn index(of: &Type) -> Type {
+    match of.text.as_str() {
+        "unknown" => atom("Record<string, unknown>"),
+        of => atom(format!("{{ [key: string]: {of} }}")),
     }
 }
 
@@ -631,10 +646,10 @@ mod tests {
             ),
             (json!({"type": "object"}), "Record<string, unknown>"),
             (json!({"type": "object", "additionalProperties": false}), "Record<string, never>"),
-            (json!({"additionalProperties": {"type": "number"}}), "Record<string, number>"),
+            (json!({"additionalProperties": {"type": "number"}}), "{ [key: string]: number }"),
             (
                 json!({"patternProperties": {"^x": {"type": "number"}, "^y": {"type": "string"}}}),
-                "Record<string, number | string>",
+                "{ [key: string]: number | string }",
             ),
             (
                 json!({"properties": {"b": {"type": "string"}, "a": {}}, "required": ["b"]}),
@@ -647,7 +662,7 @@ mod tests {
             ),
             (
                 json!({"properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "number"}}),
-                "{ a?: string } & Record<string, number>",
+                "{ a?: string } & { [key: string]: number }",
             ),
             (
                 json!({"properties": {"a-b": {}, "1": {}, "é": {}, "": {}, "$ok": {}, "class": {}}}),
@@ -705,11 +720,21 @@ mod tests {
         let list = json!({"type": "object", "properties": {"next": {"$ref": "#"}, "Tag": {"$ref": "#/definitions/Tag"}},
                           "definitions": {"Tag": {"type": "string"}}});
         let itself = json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}});
+        let two = json!({"$ref": "#/$defs/first", "$defs": {
+            "first": {"anyOf": [{"$ref": "#/$defs/second"}, {"type": "null"}]},
+            "second": {"anyOf": [{"$ref": "#/$defs/first"}, {"type": "string"}]}
+        }});
+        let json = json!({"$ref": "#/$defs/json", "$defs": {"json": {"anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"$ref": "#/$defs/json"}},
+            {"type": "object", "additionalProperties": {"$ref": "#/$defs/json"}}
+        ]}}});
         check(
             &[
                 tool("grow", Some(tree.clone()), Some(tree)),
                 tool("list", None, Some(list)),
                 tool("itself", Some(itself), None),
+                tool("two", Some(two), Some(json)),
             ],
             &expect![[r#"
                 type TreeNode = {
@@ -731,6 +756,12 @@ mod tests {
 
                 type A = unknown;
 
+                type First = Second | null;
+
+                type Second = unknown;
+
+                type Json = string | Json[] | { [key: string]: Json };
+
                 declare const tools: {
                   grow(args: TreeNode): Promise<TreeNode>;
 
@@ -740,6 +771,8 @@ mod tests {
                   }>;
 
                   itself(args: A): Promise<unknown>;
+
+                  two(args: First): Promise<Json>;
                 };
             "#]],
         );

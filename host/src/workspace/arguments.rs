@@ -92,6 +92,10 @@ fn tidy(schema: &mut Value) {
                     object.remove(noise);
                 }
             }
+            // The lines of a doc comment are no lines to keep.
+            if let Some(Value::String(description)) = object.get_mut("description") {
+                *description = description.replace('\n', " ");
+            }
             if object.get("default") == Some(&Value::Null) {
                 object.remove("default");
             }

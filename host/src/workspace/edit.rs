@@ -291,8 +291,8 @@ const MAX_EDITED: u64 = 64 * 1024 * 1024;
 
 /// Lines of a file, and of an edit, that are compared to find the nearest place: with the next bound, the cost
 /// of an error stays below a second.
-const MAX_LINES_COMPARED: usize = 50_000;
-const MAX_WANTED_COMPARED: usize = 20;
+const MAX_LINES_COMPARED: usize = 20_000;
+const MAX_WANTED_COMPARED: usize = 10;
 
 /// Characters of a line that are compared.
 const MAX_LINE_COMPARED: usize = 200;

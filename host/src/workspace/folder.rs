@@ -378,7 +378,7 @@ const MAX_SHOWN: usize = 200;
 const MAX_NEAR: usize = 4;
 
 /// Entries looked at for such names: a bound on what a wrong path may cost.
-const MAX_ENTRIES_NEAR: usize = 20_000;
+const MAX_ENTRIES_NEAR: usize = 5000;
 
 /// From here on two names count as alike; found by trying on misspelt file names.
 const MIN_SIMILARITY: f64 = 0.6;

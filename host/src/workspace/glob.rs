@@ -87,7 +87,7 @@ pub(super) fn glob(folder: &Folder, arguments: Glob, cancel: &Cancel) -> Outcome
         true => String::new(),
         false => spelled_out(&start, &pattern.base),
     };
-    let (mut paths, mut truncated) = (Vec::new(), false);
+    let (mut paths, mut bytes, mut truncated) = (Vec::new(), 0, false);
     let report = walk::walk(folder, &pattern.base, &options, cancel, |entry| {
         let is_wanted = match wanted {
             Wanted::Any => true,
@@ -104,10 +104,11 @@ pub(super) fn glob(folder: &Folder, arguments: Glob, cancel: &Cancel) -> Outcome
         if exclude.as_ref().is_some_and(|exclude| excludes(exclude, entry.path)) {
             return Ok(Next::Go);
         }
-        if paths.len() == max_results {
+        if paths.len() == max_results || bytes > MAX_BYTES {
             truncated = true;
             return Ok(Next::Stop);
         }
+        bytes += entry.path.len();
         paths.push(entry.path.to_owned());
         Ok(Next::Go)
     })?;
@@ -115,8 +116,9 @@ pub(super) fn glob(folder: &Folder, arguments: Glob, cancel: &Cancel) -> Outcome
     let mut notes = report.notes();
     if truncated {
         notes.push(format!(
-            "there are more matches than max_results ({max_results}); narrow the pattern, or raise it up to \
-             {MAX_RESULTS}"
+            "there are more matches than these {}; narrow the pattern, or raise max_results, up to \
+             {MAX_RESULTS}",
+            paths.len()
         ));
     }
     if paths.is_empty() {
@@ -176,5 +178,8 @@ fn why_nothing(
 /// Paths that a cell gets without asking for more.
 const DEFAULT_RESULTS: usize = 10_000;
 
-/// Paths that a cell can ask for: about 10 MB of JSON.
+/// Paths that a cell can ask for.
 const MAX_RESULTS: usize = 100_000;
+
+/// Bytes of paths after which no more are given, whatever was asked for.
+const MAX_BYTES: usize = 16 * 1024 * 1024;

@@ -47,7 +47,8 @@ mod write;
 /// What cells may do in a workspace beyond reading it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permissions {
-    /// Create, change, move and delete files and folders inside.
+    /// Create, change, move and delete files and folders inside, `.git` and build scripts among them: what is
+    /// written may be run when the user next builds or commits.
     pub write: bool,
     /// Run commands. A command can do all that the user can, outside of the folder too.
     pub exec: bool,

@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use codemode_host_protocol::ToolFailure;
-use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{
     Outcome,
@@ -13,7 +13,7 @@ use super::{
 
 /// One glob, and what it says about where to look.
 pub(super) struct Pattern {
-    matcher: GlobMatcher,
+    matcher: GlobSet,
     /// The folders that the glob begins with, spelled out.
     pub(super) base: WorkspacePath,
     /// How many folders below `base` a match can be at most.
@@ -51,7 +51,8 @@ impl Pattern {
                 shorten(&format!("{text:?}"))
             )));
         }
-        let matcher = compile(glob, text)?.compile_matcher();
+        // A set of one: a glob that makes too large a matcher is then an error, where it would be a panic.
+        let matcher = build(GlobSetBuilder::new().add(compile(glob, text)?))?;
         let parts: Vec<&str> = glob.split('/').collect();
         // An alternation may have a `/` in it, and then parts are no folders.
         let plain = if glob.contains('{') {
@@ -92,10 +93,16 @@ pub(super) fn filter(globs: Option<&OneOrMany>) -> Outcome<Option<GlobSet>> {
             None => set.add(compile(&format!("**/{glob}"), text)?),
         };
     }
-    let set = set.build().map_err(|error| {
-        ToolFailure::new(format!("these globs are too much to match at once: {error}"))
-    })?;
+    let set = build(&set)?;
     Ok((!set.is_empty()).then_some(set))
+}
+
+fn build(globs: &GlobSetBuilder) -> Outcome<GlobSet> {
+    globs.build().map_err(|_| {
+        ToolFailure::new(
+            "the globs are too large to match; use simpler ones, and filter in the cell",
+        )
+    })
 }
 
 fn compile(glob: &str, text: &str) -> Outcome<globset::Glob> {
@@ -103,6 +110,13 @@ fn compile(glob: &str, text: &str) -> Outcome<globset::Glob> {
         return Err(ToolFailure::new(
             "the pattern is empty; \"**/*\" means all files, \"*\" those in the folder itself",
         ));
+    }
+    if glob.len() > MAX_GLOB {
+        return Err(ToolFailure::new(format!(
+            "a glob has at most {MAX_GLOB} bytes, and {} has {}",
+            shorten(&format!("{text:?}")),
+            glob.len()
+        )));
     }
     GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build().map_err(|error| {
         ToolFailure::new(format!(
@@ -117,3 +131,6 @@ fn compile(glob: &str, text: &str) -> Outcome<globset::Glob> {
 fn has_wildcard(text: &str) -> bool {
     text.contains(['*', '?', '[', '{', '\\'])
 }
+
+/// Bytes of a glob. The longest path that a system takes is no longer.
+const MAX_GLOB: usize = 4096;

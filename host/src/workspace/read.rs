@@ -124,8 +124,13 @@ pub(super) fn read_file(
         Encoding::Text => {
             let mut lines = Lines::asked_for(&arguments);
             lines.take(&head);
-            // As long as it was when it was opened: a log that grows all the time has an end, too.
-            let mut rest = file.take(metadata.len().saturating_sub(head.len() as u64));
+            // As long as it was when it was opened: a log that grows all the time has an end, too. Files that the
+            // system makes up as they are read (/proc) say that they are empty.
+            let left = match metadata.len().checked_sub(head.len() as u64) {
+                Some(left) => left,
+                None => MAX_BYTES as u64,
+            };
+            let mut rest = file.take(left);
             let mut buffer = vec![0; BUFFER];
             loop {
                 cancel.check()?;

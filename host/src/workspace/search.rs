@@ -171,6 +171,8 @@ struct Running<'a> {
     max_results: usize,
     multiline: bool,
     matches: Vec<FoundLine>,
+    /// Bytes of text in `matches`.
+    bytes: usize,
     has_more: bool,
     files: u64,
     binary: u64,
@@ -204,6 +206,7 @@ impl<'a> Running<'a> {
             max_results: arguments.max_results.unwrap_or(DEFAULT_RESULTS).clamp(1, MAX_RESULTS),
             multiline,
             matches: Vec::new(),
+            bytes: 0,
             has_more: false,
             files: 0,
             binary: 0,
@@ -220,6 +223,7 @@ impl<'a> Running<'a> {
             matcher: &self.matcher,
             context: self.context,
             room: self.max_results - self.matches.len(),
+            bytes: self.bytes,
             found: Vec::new(),
             before: VecDeque::new(),
             has_more: false,
@@ -227,7 +231,7 @@ impl<'a> Running<'a> {
         };
         let reader = Cancellable { file, cancel: self.cancel };
         let result = self.searcher.search_reader(&self.matcher, reader, &mut sink);
-        let Lines { found, has_more, is_binary, .. } = sink;
+        let Lines { found, bytes, has_more, is_binary, .. } = sink;
         self.cancel.check()?;
         if let Err(error) = result {
             if error.to_string().contains("allocation limit") {
@@ -241,6 +245,7 @@ impl<'a> Running<'a> {
             return Ok(());
         }
         self.matches.extend(found);
+        self.bytes = bytes;
         self.has_more |= has_more;
         Ok(())
     }
@@ -260,9 +265,9 @@ impl<'a> Running<'a> {
         }
         if self.has_more {
             notes.push(format!(
-                "there are more matches than max_results ({}); narrow the search, or raise it up to \
+                "there are more matches than these {}; narrow the search, or raise max_results, up to \
                  {MAX_RESULTS}",
-                self.max_results
+                self.matches.len()
             ));
         }
         if self.matches.is_empty() {
@@ -296,6 +301,8 @@ struct Lines<'a> {
     context: Option<usize>,
     /// Matches that still fit into the result.
     room: usize,
+    /// Bytes of text in the result so far.
+    bytes: usize,
     found: Vec<FoundLine>,
     /// The last lines, for the matches to come.
     before: VecDeque<String>,
@@ -314,6 +321,7 @@ impl Lines<'_> {
             }
             // A match of several lines is its own context no more than one of a single line.
             if number > found.line + found.text.matches('\n').count() as u64 {
+                self.bytes += text.len();
                 after.push(text.to_owned());
             }
         }
@@ -328,7 +336,7 @@ impl Sink for Lines<'_> {
     type Error = io::Error;
 
     fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
-        if self.found.len() == self.room {
+        if self.found.len() == self.room || self.bytes > MAX_BYTES {
             self.has_more = true;
             // With context on, the lines after the last match are still wanted, and one that matches is
             // among them.
@@ -352,6 +360,8 @@ impl Sink for Lines<'_> {
             return Ok(true);
         }
         let after = self.context.map(|_| Vec::new());
+        self.bytes += self.path.len() + shown.len();
+        self.bytes += before.iter().flatten().map(String::len).sum::<usize>();
         self.found.push(FoundLine { path: self.path.to_owned(), line, text: shown, before, after });
         Ok(true)
     }
@@ -428,6 +438,9 @@ const DEFAULT_RESULTS: usize = 1000;
 
 /// Matches that can be asked for.
 const MAX_RESULTS: usize = 100_000;
+
+/// Bytes of text after which no more matches are given, whatever was asked for.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Lines before and after a match that can be asked for.
 const MAX_CONTEXT: usize = 50;

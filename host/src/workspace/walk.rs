@@ -144,7 +144,13 @@ impl<V: FnMut(&Entry<'_>) -> Outcome<Next>> Walker<'_, V> {
             }
         }
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let own_rules = !self.options.include_ignored && self.add_rules(dir);
+        let has = |name: &str| {
+            entries.binary_search_by(|(entry, _)| entry.as_os_str().cmp(name.as_ref())).is_ok()
+        };
+        // Most folders have no rules, and asking the system for each file that could have some costs as much as
+        // reading the folder.
+        let may_have_rules = has(".ignore") || has(".gitignore") || has(".git");
+        let own_rules = !self.options.include_ignored && may_have_rules && self.add_rules(dir);
         let mut next = Next::Go;
         for (os_name, file_type) in &entries {
             self.cancel.check()?;

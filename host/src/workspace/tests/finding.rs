@@ -269,3 +269,42 @@ async fn a_folder_nested_without_end_is_walked_to_a_depth() {
     assert_eq!(found["paths"], json!([]));
     assert_eq!(found["note"], "1 folder nested deeper than 128 were left out");
 }
+
+#[tokio::test]
+async fn patterns_that_would_take_for_ever_are_refused_or_fast() {
+    let nested = "{a,".repeat(500) + "b" + &"}".repeat(500);
+    let fixture = Fixture::new(&[
+        (
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!",
+        ),
+        (".gitignore", &"[!a]?*[!b]?*{c,d}?*\n".repeat(1000)),
+    ]);
+    for pattern in [
+        "?".repeat(4096),
+        "[!a]".repeat(1000),
+        "?".repeat(5000),
+        nested,
+        "*a".repeat(2000),
+        "{".repeat(4000),
+    ] {
+        // Whatever comes of it, it is an answer, and no panic.
+        if let Err(message) = fixture.call("glob", json!({ "pattern": pattern })).await {
+            assert!(message.contains("glob"), "{message}");
+            assert!(!message.contains("defect"), "{message}");
+        }
+    }
+    let found = fixture.ok("search", json!({"pattern": "(a+)+$"})).await;
+    assert_eq!(found["matches"], json!([]));
+}
+
+#[tokio::test]
+async fn a_search_gives_no_more_than_a_cell_can_hold() {
+    let text = format!("{}\n", "x".repeat(900)).repeat(2000);
+    let fixture = Fixture::new(&[("f", &text)]);
+    let found =
+        fixture.ok("search", json!({"pattern": "x", "context": 50, "max_results": 100_000})).await;
+    assert_eq!(found["truncated"], true);
+    assert!(found.to_string().len() < 20 << 20);
+    assert!(found["matches"].as_array().unwrap().len() > 100);
+}
