@@ -36,6 +36,7 @@ mod folder;
 mod glob;
 mod info;
 mod manage;
+mod matching;
 mod pattern;
 mod process;
 mod read;

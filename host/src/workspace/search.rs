@@ -1,18 +1,15 @@
 //! `search`: lines by what they say.
 
 use std::{
-    collections::VecDeque,
-    io::{self, Read},
+    collections::BTreeMap,
+    ffi::OsString,
+    sync::{Arc, mpsc},
+    thread,
 };
 
-use cap_std::fs::File;
-use codemode_host_protocol::ToolFailure;
+use cap_std::fs::{Dir, File};
 use globset::GlobSet;
-use grep_matcher::{LineTerminator, Matcher};
-use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use grep_searcher::{
-    BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkFinish, SinkMatch,
-};
+use parking_lot::{Condvar, Mutex};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +18,9 @@ use super::{
     arguments::{Arguments, OneOrMany},
     cancel::Cancel,
     folder::{Folder, WorkspacePath, open_entry},
-    glob, pattern,
+    glob,
+    matching::{FileMatches, FileSearch, FoundLine, MAX_HELD, Problem, Wanted},
+    pattern,
     walk::{self, Next},
 };
 
@@ -76,103 +75,139 @@ pub(super) struct Matches {
     note: Option<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-struct FoundLine {
-    /// Relative to the workspace.
-    path: String,
-    /// The line's number, counted from 1.
-    line: u64,
-    /// The line without its end; the part around the match if the line is long.
-    text: String,
-    /// The lines before it, if `context` was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<Vec<String>>,
-    /// The lines after it, if `context` was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<Vec<String>>,
-}
-
 pub(super) fn search(folder: &Folder, arguments: Search, cancel: &Cancel) -> Outcome<Matches> {
     let path = match &arguments.path {
         Some(path) => folder.path(path)?,
         None => WorkspacePath::root(),
     };
-    let matcher = matcher(&arguments)?;
+    let wanted = arguments.wanted();
+    let file_search = FileSearch::new(&wanted)?;
     let include = pattern::filter(arguments.include.as_ref())?;
     let exclude = pattern::filter(arguments.exclude.as_ref())?;
     let metadata =
         folder.metadata(&path).map_err(|error| folder.explain("search", &path, &error))?;
-    let mut search = Running::new(&arguments, matcher, cancel);
-    let mut report = walk::Report::default();
-    if metadata.is_dir() {
-        let options = walk::Options {
-            include_ignored: arguments.include_ignored.unwrap_or(false),
-            max_depth: None,
-        };
-        report = walk::walk(folder, &path, &options, cancel, |entry| {
-            if !entry.file_type.is_file()
-                || !is_wanted(entry.path, include.as_ref(), exclude.as_ref())
-            {
-                return Ok(Next::Go);
-            }
-            match open_entry(entry.dir, entry.os_name) {
-                Some((file, _)) => search.file(entry.path, file)?,
-                None => search.unreadable += 1,
-            }
-            Ok(if search.has_more { Next::Stop } else { Next::Go })
-        })?;
-    } else {
+    let results = Results::new(&wanted);
+    if !metadata.is_dir() {
         let (file, _) = folder.open_file(&path)?;
-        search.file(&path.shown(), file)?;
+        let mut file_search = file_search;
+        results.add(0, Some(file_search.search(&path.shown(), file, cancel)));
+        cancel.check()?;
+        return Ok(results.finish(&walk::Report::default()));
     }
-    Ok(search.finish(&report))
+
+    let options = walk::Options {
+        include_ignored: arguments.include_ignored.unwrap_or(false),
+        max_depth: None,
+    };
+    let is_wanted = |entry: &walk::Entry<'_>| {
+        entry.file_type.is_file() && is_included(entry.path, include.as_ref(), exclude.as_ref())
+    };
+    // Files wait for the disk, and regular expressions for the processor: one thread walks, the others search
+    // what it finds. That the matches still come in order is the business of `Results`.
+    let report = thread::scope(|scope| {
+        let (files, to_search) = mpsc::sync_channel::<Job>(QUEUED_FILES);
+        let to_search = Arc::new(Mutex::new(to_search));
+        for _ in 0..searchers() {
+            let (to_search, results) = (Arc::clone(&to_search), &results);
+            let mut file_search = file_search.clone();
+            scope.spawn(move || {
+                loop {
+                    // A statement of its own, so that the lock is not held while the file is searched.
+                    let job = to_search.lock().recv();
+                    let Ok(job) = job else { return };
+                    results.wait_for_room(job.index);
+                    if results.is_full() {
+                        continue;
+                    }
+                    // After a cancellation each file still has its turn, as others may wait for it.
+                    let found = match cancel.is_cancelled() {
+                        true => Some(FileMatches::default()),
+                        false => job.open().map(|file| file_search.search(&job.path, file, cancel)),
+                    };
+                    results.add(job.index, found);
+                }
+            });
+        }
+        drop(to_search);
+        let mut index = 0;
+        walk::walk(folder, &path, &options, cancel, |entry| {
+            if results.is_full() {
+                return Ok(Next::Stop);
+            }
+            if is_wanted(entry) {
+                // It fails only if all searchers have died, which the scope passes on.
+                let _ = files.send(Job::of(entry, index));
+                index += 1;
+            }
+            Ok(Next::Go)
+        })
+    })?;
+    cancel.check()?;
+    Ok(results.finish(&report))
 }
 
-fn is_wanted(path: &str, include: Option<&GlobSet>, exclude: Option<&GlobSet>) -> bool {
+impl Search {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            pattern: self.pattern.clone(),
+            literal: self.literal.unwrap_or(false),
+            ignore_case: self.ignore_case.unwrap_or(false),
+            multiline: self.multiline.unwrap_or(false),
+            context: self.context.map_or(0, |lines| lines.min(MAX_CONTEXT)),
+            max_results: self.max_results.unwrap_or(DEFAULT_RESULTS).clamp(1, MAX_RESULTS),
+            max_bytes: MAX_BYTES,
+        }
+    }
+}
+
+fn is_included(path: &str, include: Option<&GlobSet>, exclude: Option<&GlobSet>) -> bool {
     include.is_none_or(|include| include.is_match(path))
         && exclude.is_none_or(|exclude| !glob::excludes(exclude, path))
 }
 
-fn matcher(arguments: &Search) -> Outcome<RegexMatcher> {
-    if arguments.pattern.is_empty() {
-        return Err(ToolFailure::new(
-            "the pattern is empty and would match every line; glob lists files, read_file reads them",
-        ));
-    }
-    let multiline = arguments.multiline.unwrap_or(false);
-    let mut builder = RegexMatcherBuilder::new();
-    builder
-        .case_insensitive(arguments.ignore_case.unwrap_or(false))
-        .fixed_strings(arguments.literal.unwrap_or(false))
-        .multi_line(true)
-        .size_limit(MAX_REGEX);
-    if !multiline {
-        builder.crlf(true);
-    }
-    builder.build(&arguments.pattern).map_err(|error| {
-        let error = error.to_string();
-        let hint = if error.contains("look-around") || error.contains("backreferences") {
-            "Filter the matches in the cell with a JavaScript RegExp instead"
-        } else if error.contains("\\n") && !multiline {
-            "Set multiline: true to match over line ends"
-        } else {
-            "Set literal: true to search for the text as it stands"
-        };
-        ToolFailure::new(format!("the pattern is not a regular expression: {error}\n{hint}"))
-    })
+/// A file to search, not yet open: handles are few.
+struct Job {
+    /// Which file of the walk it is.
+    index: u64,
+    path: String,
+    dir: Arc<Dir>,
+    name: OsString,
 }
 
-/// A search on its way through the files.
-struct Running<'a> {
-    matcher: RegexMatcher,
-    searcher: Searcher,
-    cancel: &'a Cancel,
-    context: Option<usize>,
+impl Job {
+    fn of(entry: &walk::Entry<'_>, index: u64) -> Job {
+        Job {
+            index,
+            path: entry.path.to_owned(),
+            dir: Arc::clone(entry.dir),
+            name: entry.os_name.clone(),
+        }
+    }
+
+    fn open(&self) -> Option<File> {
+        open_entry(&self.dir, &self.name).map(|(file, _)| file)
+    }
+}
+
+/// Puts what several threads find in the order of the walk, and says when it is enough.
+struct Results {
     max_results: usize,
+    max_bytes: usize,
     multiline: bool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The file whose matches come next.
+    next: u64,
+    /// Files that were searched before their turn.
+    early: BTreeMap<u64, Option<FileMatches>>,
+    early_bytes: usize,
     matches: Vec<FoundLine>,
-    /// Bytes of text in `matches`.
     bytes: usize,
+    /// There are more matches than are wanted, and no more files are searched.
     has_more: bool,
     files: u64,
     binary: u64,
@@ -180,102 +215,94 @@ struct Running<'a> {
     too_long: u64,
 }
 
-impl<'a> Running<'a> {
-    fn new(arguments: &Search, matcher: RegexMatcher, cancel: &'a Cancel) -> Running<'a> {
-        let context = arguments.context.map_or(0, |lines| lines.min(MAX_CONTEXT));
-        let multiline = arguments.multiline.unwrap_or(false);
-        // The matcher's own, or the two would not work together.
-        let line_end = match multiline {
-            true => LineTerminator::byte(b'\n'),
-            false => LineTerminator::crlf(),
-        };
-        let searcher = SearcherBuilder::new()
-            .line_terminator(line_end)
-            .line_number(true)
-            .multi_line(multiline)
-            .before_context(context)
-            .after_context(context)
-            .binary_detection(BinaryDetection::quit(0))
-            .heap_limit(Some(MAX_HELD))
-            .build();
-        Running {
-            matcher,
-            searcher,
-            cancel,
-            context: (context > 0).then_some(context),
-            max_results: arguments.max_results.unwrap_or(DEFAULT_RESULTS).clamp(1, MAX_RESULTS),
-            multiline,
-            matches: Vec::new(),
-            bytes: 0,
-            has_more: false,
-            files: 0,
-            binary: 0,
-            unreadable: 0,
-            too_long: 0,
+impl Results {
+    fn new(wanted: &Wanted) -> Results {
+        Results {
+            max_results: wanted.max_results,
+            max_bytes: wanted.max_bytes,
+            multiline: wanted.multiline,
+            state: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
 
-    fn file(&mut self, path: &str, file: File) -> Outcome<()> {
-        self.cancel.check()?;
-        self.files += 1;
-        let mut sink = Lines {
-            path,
-            matcher: &self.matcher,
-            context: self.context,
-            room: self.max_results - self.matches.len(),
-            bytes: self.bytes,
-            found: Vec::new(),
-            before: VecDeque::new(),
-            has_more: false,
-            is_binary: false,
+    fn is_full(&self) -> bool {
+        self.state.lock().has_more
+    }
+
+    /// Waits while what was found too early takes too much memory. Whoever has the file that comes next never
+    /// waits, so that this ends.
+    fn wait_for_room(&self, index: u64) {
+        let mut state = self.state.lock();
+        while state.early_bytes > self.max_bytes && state.next != index && !state.has_more {
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Takes what the file of that number has; `None` if it could not be opened.
+    fn add(&self, index: u64, found: Option<FileMatches>) {
+        let mut state = self.state.lock();
+        state.early_bytes += found.as_ref().map_or(0, |found| found.bytes);
+        state.early.insert(index, found);
+        while !state.has_more {
+            let next = state.next;
+            let Some(found) = state.early.remove(&next) else { break };
+            state.next += 1;
+            self.take(&mut state, found);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn take(&self, state: &mut State, found: Option<FileMatches>) {
+        let Some(file) = found else {
+            state.unreadable += 1;
+            return;
         };
-        let reader = Cancellable { file, cancel: self.cancel };
-        let result = self.searcher.search_reader(&self.matcher, reader, &mut sink);
-        let Lines { found, bytes, has_more, is_binary, .. } = sink;
-        self.cancel.check()?;
-        if let Err(error) = result {
-            if error.to_string().contains("allocation limit") {
-                self.too_long += 1;
-            } else {
-                self.unreadable += 1;
-            }
+        state.early_bytes -= file.bytes;
+        state.files += 1;
+        state.binary += u64::from(file.is_binary);
+        match file.problem {
+            Some(Problem::Unreadable) => state.unreadable += 1,
+            Some(Problem::TooLong) => state.too_long += 1,
+            None => {}
         }
-        if is_binary {
-            self.binary += 1;
-            return Ok(());
-        }
-        self.matches.extend(found);
-        self.bytes = bytes;
-        self.has_more |= has_more;
-        Ok(())
+        let room = match state.bytes > self.max_bytes {
+            true => 0,
+            false => self.max_results - state.matches.len(),
+        };
+        state.has_more = file.has_more || file.found.len() > room;
+        state.bytes += file.bytes;
+        state.matches.extend(file.found.into_iter().take(room));
     }
 
     fn finish(self, report: &walk::Report) -> Matches {
+        let state = self.state.into_inner();
         let mut notes = report.notes();
-        if self.unreadable > 0 {
-            notes.push(format!("{} could not be read", files(self.unreadable)));
+        if state.unreadable > 0 {
+            notes.push(format!("{} could not be read", files(state.unreadable)));
         }
-        if self.too_long > 0 {
+        if state.too_long > 0 {
             notes.push(format!(
                 "{} not searched to the end: {} longer than {} MiB",
-                files(self.too_long),
+                files(state.too_long),
                 if self.multiline { "with multiline, files must not be" } else { "a line is" },
                 MAX_HELD >> 20
             ));
         }
-        if self.has_more {
+        if state.has_more {
             notes.push(format!(
                 "there are more matches than these {}; narrow the search, or raise max_results, up to \
                  {MAX_RESULTS}",
-                self.matches.len()
+                state.matches.len()
             ));
         }
-        if self.matches.is_empty() {
-            if self.files == 0 {
+        if state.matches.is_empty() {
+            if state.files == 0 {
                 notes.push("no file was searched; check path, include and exclude".to_owned());
             }
-            if self.binary > 0 {
-                notes.push(format!("{} skipped as binary", files(self.binary)));
+            if state.binary > 0 {
+                notes.push(format!("{} skipped as binary", files(state.binary)));
             }
             if report.ignored > 0 {
                 notes.push(format!(
@@ -286,147 +313,17 @@ impl<'a> Running<'a> {
             }
         }
         Matches {
-            matches: self.matches,
-            truncated: self.has_more,
-            files_searched: self.files,
+            matches: state.matches,
+            truncated: state.has_more,
+            files_searched: state.files,
             note: glob::join(notes),
         }
     }
 }
 
-/// Collects what one file has.
-struct Lines<'a> {
-    path: &'a str,
-    matcher: &'a RegexMatcher,
-    context: Option<usize>,
-    /// Matches that still fit into the result.
-    room: usize,
-    /// Bytes of text in the result so far.
-    bytes: usize,
-    found: Vec<FoundLine>,
-    /// The last lines, for the matches to come.
-    before: VecDeque<String>,
-    has_more: bool,
-    is_binary: bool,
-}
-
-impl Lines<'_> {
-    /// Gives a line to the matches before that it is the context of, and keeps it for those to come.
-    fn passed(&mut self, number: u64, text: &str) {
-        let Some(context) = self.context else { return };
-        for found in self.found.iter_mut().rev() {
-            let Some(after) = &mut found.after else { break };
-            if after.len() == context {
-                break;
-            }
-            // A match of several lines is its own context no more than one of a single line.
-            if number > found.line + found.text.matches('\n').count() as u64 {
-                self.bytes += text.len();
-                after.push(text.to_owned());
-            }
-        }
-        self.before.push_back(text.to_owned());
-        if self.before.len() > context {
-            self.before.pop_front();
-        }
-    }
-}
-
-impl Sink for Lines<'_> {
-    type Error = io::Error;
-
-    fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
-        if self.found.len() == self.room || self.bytes > MAX_BYTES {
-            self.has_more = true;
-            // With context on, the lines after the last match are still wanted, and one that matches is
-            // among them.
-            let Some(context) = self.context else { return Ok(false) };
-            if self
-                .found
-                .last()
-                .is_none_or(|last| last.after.as_ref().is_none_or(|after| after.len() == context))
-            {
-                return Ok(false);
-            }
-        }
-        let line = found.line_number().unwrap_or(0);
-        let text = without_end(found.bytes());
-        let shown = around_match(text, self.matcher);
-        let before = self.context.map(|_| self.before.iter().cloned().collect());
-        for (number, text) in (line..).zip(text.split(|byte| *byte == b'\n')) {
-            self.passed(number, &cut(text, 0));
-        }
-        if self.has_more {
-            return Ok(true);
-        }
-        let after = self.context.map(|_| Vec::new());
-        self.bytes += self.path.len() + shown.len();
-        self.bytes += before.iter().flatten().map(String::len).sum::<usize>();
-        self.found.push(FoundLine { path: self.path.to_owned(), line, text: shown, before, after });
-        Ok(true)
-    }
-
-    fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> io::Result<bool> {
-        let number = context.line_number().unwrap_or(0);
-        self.passed(number, &cut(without_end(context.bytes()), 0));
-        Ok(true)
-    }
-
-    fn binary_data(&mut self, _: &Searcher, _: u64) -> io::Result<bool> {
-        self.is_binary = true;
-        Ok(false)
-    }
-
-    fn finish(&mut self, _: &Searcher, finish: &SinkFinish) -> io::Result<()> {
-        self.is_binary |= finish.binary_byte_offset().is_some();
-        Ok(())
-    }
-}
-
-/// Stops a search in the middle of a large file.
-struct Cancellable<'a> {
-    file: File,
-    cancel: &'a Cancel,
-}
-
-impl Read for Cancellable<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Err(io::Error::other("cancelled"));
-        }
-        self.file.read(buffer)
-    }
-}
-
-fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-/// The line; of a long one, the part around the first match.
-fn around_match(text: &[u8], matcher: &RegexMatcher) -> String {
-    if text.len() <= MAX_LINE {
-        return cut(text, 0);
-    }
-    let start = matcher.find(text).ok().flatten().map_or(0, |found| found.start());
-    cut(text, start.saturating_sub(MAX_LINE / 4))
-}
-
-/// At most [`MAX_LINE`] bytes of `text` from `from` on, with an ellipsis where something is missing.
-fn cut(text: &[u8], from: usize) -> String {
-    if text.len() <= MAX_LINE {
-        return String::from_utf8_lossy(text).into_owned();
-    }
-    let is_start = |at: usize| text.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
-    let from = (from..from + 4).find(|at| is_start(*at)).unwrap_or(from).min(text.len());
-    let to = from + MAX_LINE.min(text.len() - from);
-    let to = (to.saturating_sub(3)..=to).rev().find(|at| is_start(*at)).unwrap_or(to);
-    format!(
-        "{}{}{}",
-        if from > 0 { "…" } else { "" },
-        String::from_utf8_lossy(&text[from..to]),
-        if to < text.len() { "…" } else { "" }
-    )
+/// Threads that search. A search by name, as most are, is as fast as the disk from a few on.
+fn searchers() -> usize {
+    thread::available_parallelism().map_or(1, |threads| threads.get().min(MAX_SEARCHERS))
 }
 
 fn files(count: u64) -> String {
@@ -445,11 +342,7 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Lines before and after a match that can be asked for.
 const MAX_CONTEXT: usize = 50;
 
-/// Bytes of a line that are given; minified files have lines of megabytes.
-const MAX_LINE: usize = 1000;
+/// Files that were found and not yet searched.
+const QUEUED_FILES: usize = 64;
 
-/// Bytes of a file held at once: a line, or with `multiline` the whole file.
-const MAX_HELD: usize = 64 * 1024 * 1024;
-
-/// Bytes of a compiled regular expression; the library's own default is ten times this.
-const MAX_REGEX: usize = 10 * 1024 * 1024;
+const MAX_SEARCHERS: usize = 8;

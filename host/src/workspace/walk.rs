@@ -1,6 +1,6 @@
 //! Walking the folder: in order, inside, without what `.gitignore` leaves out.
 
-use std::{ffi::OsString, io::Read, path::Path};
+use std::{ffi::OsString, io::Read, path::Path, sync::Arc};
 
 use cap_std::fs::{Dir, FileType};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -31,7 +31,7 @@ pub(super) struct Entry<'a> {
     pub(super) name: &'a str,
     pub(super) file_type: FileType,
     /// The folder it is in.
-    pub(super) dir: &'a Dir,
+    pub(super) dir: &'a Arc<Dir>,
     /// Its name there, as the system has it.
     pub(super) os_name: &'a OsString,
 }
@@ -101,7 +101,7 @@ pub(super) fn walk(
         walker.prefix = format!("{}/", real.shown());
     }
     walker.base_len = walker.prefix.len();
-    walker.folder(&dir, 1)?;
+    walker.folder(&Arc::new(dir), 1)?;
     Ok(walker.report)
 }
 
@@ -127,7 +127,7 @@ struct Rules {
 }
 
 impl<V: FnMut(&Entry<'_>) -> Outcome<Next>> Walker<'_, V> {
-    fn folder(&mut self, dir: &Dir, depth: usize) -> Outcome<Next> {
+    fn folder(&mut self, dir: &Arc<Dir>, depth: usize) -> Outcome<Next> {
         self.cancel.check()?;
         let mut entries = Vec::new();
         let Ok(listing) = dir.entries() else {
@@ -167,7 +167,7 @@ impl<V: FnMut(&Entry<'_>) -> Outcome<Next>> Walker<'_, V> {
 
     fn entry(
         &mut self,
-        dir: &Dir,
+        dir: &Arc<Dir>,
         os_name: &OsString,
         file_type: FileType,
         depth: usize,
@@ -203,7 +203,7 @@ impl<V: FnMut(&Entry<'_>) -> Outcome<Next>> Walker<'_, V> {
             return Ok(Next::Go);
         };
         let outer = std::mem::replace(&mut self.prefix, path + "/");
-        let next = self.folder(&inner, depth + 1);
+        let next = self.folder(&Arc::new(inner), depth + 1);
         self.prefix = outer;
         next
     }

@@ -308,3 +308,29 @@ async fn a_search_gives_no_more_than_a_cell_can_hold() {
     assert!(found.to_string().len() < 20 << 20);
     assert!(found["matches"].as_array().unwrap().len() > 100);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn matches_come_in_order_however_many_threads_search() {
+    // The first file is by far the longest to search, so that the others are done before it.
+    let long = "no\n".repeat(200_000) + "needle\n";
+    let small: Vec<(String, &str)> =
+        (0..400).map(|n| (format!("b{:02}/{n:03}", n % 20), "needle\nneedle\n")).collect();
+    let mut files = vec![("a", long.as_str())];
+    files.extend(small.iter().map(|(path, text)| (path.as_str(), *text)));
+    let fixture = Fixture::new(&files);
+    let all = fixture.ok("search", json!({"pattern": "needle"})).await;
+    let mut expected: Vec<String> = small
+        .iter()
+        .flat_map(|(path, _)| [format!("{path}:1:needle"), format!("{path}:2:needle")])
+        .collect();
+    expected.sort();
+    expected.insert(0, "a:200001:needle".to_owned());
+    assert_eq!(lines(&all), expected);
+    assert_eq!((&all["files_searched"], &all["truncated"]), (&json!(401), &json!(false)));
+    for max_results in [1, 2, 100, 801, 802] {
+        let some =
+            fixture.ok("search", json!({"pattern": "needle", "max_results": max_results})).await;
+        assert_eq!(lines(&some), expected[..max_results.min(801)]);
+        assert_eq!(some["truncated"], max_results < 801);
+    }
+}
