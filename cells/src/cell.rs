@@ -300,11 +300,10 @@ impl Cell {
             }
             // Nothing but notifications stands between the cell and its end: who ends it now does not
             // want to wait for them.
-            Phase::Ending { ending: current, stored, .. }
+            Phase::Ending { ending: current, .. }
                 if state.open.notifications > 0 && current.is_natural() =>
             {
                 *current = ending;
-                stored.clear();
                 after.aborts.extend(state.open.aborts(None));
             }
             Phase::Ending { .. } | Phase::Ended { .. } => {}

@@ -16,6 +16,7 @@ async fn a_yielded_cell_keeps_its_step() {
     let old = step(&a, &["ask", "whose"]);
     let cell = now(lab.session.execute(old, request(source, MINUTE))).unwrap();
     assert_eq!(show(&cell.response.await.unwrap()), r#"yielded["ask,whose ask,whose"]"#);
+    a.until(r#"call 1 tool-1 ask "go on""#).await;
 
     let newer = [(&b, ["echo", "whose"]), (&c, ["fail", "whose"])];
     for (desk, tools) in newer {
@@ -63,4 +64,15 @@ async fn calls_and_notifications_arrive_in_the_order_of_the_program() {
         assert_eq!(log[2 * i], format!("call 1 tool-{} slow_echo {i}", i + 1));
         assert_eq!(log[2 * i + 1], format!("notify 1 call n{i}"));
     }
+}
+
+/// What a runtime does in an `async` block until it waits for something is in order too, on however many threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn futures_begin_in_the_order_of_the_program() {
+    let lab = Lab::new();
+    lab.run("for (let i = 0; i < 300; i++) tools.begin(i); await tools.echo('end')").await;
+    let begun: Vec<String> =
+        lab.desk.log().into_iter().filter(|line| line.starts_with("begun")).collect();
+    let expected: Vec<String> = (0..300).map(|i| format!("begun {i}")).collect();
+    assert_eq!(begun, expected);
 }

@@ -112,7 +112,7 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A tool runtime that a test plays. It knows these tools:
-/// `echo` answers with its input, `fail` fails, `panic` panics, `ask` is answered by the test.
+/// `echo` and `slow_echo` answer with their input, `whose` with the desk's name, `begin` says that it begins, `fail` fails, `panic` panics, `ask` is answered by the test.
 #[derive(Clone)]
 pub(crate) struct Desk(Arc<Inner>);
 
@@ -234,6 +234,13 @@ impl Desk {
                 tokio::task::yield_now().await;
                 Ok(input)
             }),
+            "begin" => {
+                let desk = self.clone();
+                Box::pin(async move {
+                    desk.write(format!("begun {}", input.text()));
+                    std::future::pending().await
+                })
+            }
             "whose" => {
                 let name = Json::from_value(&self.0.name).unwrap();
                 Box::pin(async { Ok(name) })
@@ -320,4 +327,5 @@ pub(crate) fn timeless(text: &str) -> String {
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
-const TOOLS: [&str; 7] = ["echo", "slow_echo", "whose", "fail", "panic", "panic_later", "ask"];
+const TOOLS: [&str; 8] =
+    ["echo", "slow_echo", "begin", "whose", "fail", "panic", "panic_later", "ask"];
