@@ -15,6 +15,9 @@ pub(crate) fn compile<'s>(
         Ok(module) => return without_imports(scope, state, module),
         Err(error) => error.ok_or(None)?,
     };
+    if javascript_error.name.as_deref() != Some("SyntaxError") {
+        return Err(Some(javascript_error));
+    }
     let compiled = state.source.borrow_mut().compile_typescript();
     let module = match compiled {
         Ok(code) => compile_text(scope, state, &code)?,

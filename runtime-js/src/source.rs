@@ -49,6 +49,30 @@ impl Source {
     /// # Errors
     /// A `SyntaxError` with its position, if it is no TypeScript either.
     pub(crate) fn compile_typescript(&mut self) -> Result<String, Box<CellError>> {
+        if self.text.len() > MAX_UNCHECKED_BYTES && !is_shallow(&self.text) {
+            return Err(Box::new(too_deep()));
+        }
+        // The compiler recurses as deep as the source nests, and would end the process where the stack does.
+        let levels = self.text.len().min(MAX_CHAINED_TOKENS + MAX_BRACKETS);
+        let stack = BASE_STACK_BYTES + levels * STACK_PER_LEVEL;
+        let source = &*self;
+        let compiled = std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .name(String::from("codemode-typescript"))
+                .stack_size(stack)
+                .spawn_scoped(scope, || source.transform())
+                .map(|thread| thread.join())
+        });
+        let (code, map) = match compiled {
+            Ok(Ok(result)) => result?,
+            Ok(Err(_panic)) => return Err(Box::new(not_compiled("the compiler stumbled over it"))),
+            Err(error) => return Err(Box::new(not_compiled(&error.to_string()))),
+        };
+        self.map = Some(map);
+        Ok(code)
+    }
+
+    fn transform(&self) -> Result<(String, Vec<Mapping>), Box<CellError>> {
         let allocator = Allocator::default();
         let source_type = SourceType::ts().with_module(true);
         let parsed = Parser::new(&allocator, &self.text, source_type).parse();
@@ -91,8 +115,7 @@ impl Source {
             })
             .collect();
         map.sort_by_key(|mapping| mapping.running);
-        self.map = Some(map);
-        Ok(generated.code)
+        Ok((generated.code, map))
     }
 
     /// Where in the source `line` and `column` of the running code are; both from 1.
@@ -129,6 +152,51 @@ impl Source {
     }
 }
 
+/// Whether the source, which is large, nests no deeper than a program that somebody wrote: neither in brackets nor in chains
+/// of operators and words. Strings and comments count as if they were code, so that nothing can hide in what looks like one.
+fn is_shallow(text: &str) -> bool {
+    // For each open bracket, the tokens in its last statement or element; and all of these together.
+    let mut chains = vec![0_usize];
+    let mut depth = 0;
+    let mut in_word = false;
+    for byte in text.bytes() {
+        let is_word = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
+        let starts_token = if is_word { !in_word } else { !byte.is_ascii_whitespace() };
+        in_word = is_word;
+        match byte {
+            b'(' | b'[' | b'{' | b'<' => chains.push(0),
+            b')' | b']' | b'}' | b'>' if chains.len() > 1 => depth -= chains.pop().unwrap_or(0),
+            b';' | b',' => depth -= chains.last_mut().map(std::mem::take).unwrap_or(0),
+            _ => {}
+        }
+        if starts_token && let Some(chain) = chains.last_mut() {
+            *chain += 1;
+            depth += 1;
+        }
+        if chains.len() > MAX_BRACKETS || depth > MAX_CHAINED_TOKENS {
+            return false;
+        }
+    }
+    true
+}
+
+fn too_deep() -> CellError {
+    CellError {
+        hint: Some(String::from(
+            "split long expressions, keep large data out of the source, or write plain JavaScript",
+        )),
+        ..not_compiled("it is large, and nested too deeply")
+    }
+}
+
+fn not_compiled(why: &str) -> CellError {
+    CellError {
+        name: Some(String::from("SyntaxError")),
+        message: format!("the source cannot be read as TypeScript: {why}"),
+        ..CellError::default()
+    }
+}
+
 /// Models wrap code in Markdown. If the first line opens a fence and the last closes it, both become empty lines, so
 /// that positions stay.
 fn without_fences(text: &str) -> Cow<'_, str> {
@@ -157,8 +225,24 @@ fn line_and_column(text: &str, offset: usize) -> (u32, u32) {
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
+/// Up to this size the source may be as deep as it is long.
+const MAX_UNCHECKED_BYTES: usize = 16 << 10;
+
+/// What the compiler's stack takes for a level, which takes a byte of source at least, in a debug build: 100,000 `[` take
+/// 1.1 GB. Address space only; memory is what is used of it.
+const STACK_PER_LEVEL: usize = 16 << 10;
+
+const BASE_STACK_BYTES: usize = 1 << 20;
+
+const MAX_BRACKETS: usize = 500;
+
+/// Long data has commas and long code semicolons. The compiler takes a second for as many arrow functions in a chain.
+const MAX_CHAINED_TOKENS: usize = 20_000;
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -173,5 +257,79 @@ mod tests {
         ] {
             assert_eq!(without_fences(given), expected, "{given:?}");
         }
+    }
+
+    #[test]
+    fn no_source_overflows_the_stack() {
+        let size = 4 << 10;
+        for (open, middle, close) in [
+            ("(", "1", ")"),
+            ("[", "", "]"),
+            ("{", "", "}"),
+            ("({a:", "1", "})"),
+            ("!", "1", ""),
+            ("- ", "1", ""),
+            ("a=>", "1", ""),
+            ("(a)=>", "1", ""),
+            ("(a:b)=>", "1", ""),
+            ("async()=>", "1", ""),
+            ("()=>{", "", "}"),
+            ("function f(){", "", "}"),
+            ("class A{b(){", "", "}}"),
+            ("a?b:", "c", ""),
+            ("a?", "b", ":c"),
+            ("1+", "1", ""),
+            ("1**", "1", ""),
+            ("a=", "1", ""),
+            ("a.", "b", ""),
+            ("f(", "", ")"),
+            ("new ", "A", ""),
+            ("`${", "1", "}`"),
+            ("await ", "1", ""),
+            ("if(1)", ";", ""),
+            ("if(1);else ", ";", ""),
+            ("for(;;)", ";", ""),
+            ("a:", ";", ""),
+            ("<T>", "1", ""),
+            ("f<", "T", ">"),
+            ("type A=(", "B", ")"),
+            ("namespace A{", "", "}"),
+            ("a?(", "b", "):c=>d"),
+            ("a?(b):", "b", "=>d"),
+            ("(a=", "1", ")=>1"),
+            ("async(a=", "1", ")=>1"),
+            ("<T>(a=", "1", ")=>1"),
+            ("f<A,(", "1", ")=>1>(b)"),
+            ("({a=", "1", "})=>1"),
+            ("[a=", "1", "]"),
+        ] {
+            let count = size / (open.len() + close.len());
+            let body = format!("{}{middle}{}", open.repeat(count), close.repeat(count));
+            let mut source = Source::new(String::from("x"), format!("let x: number;\n{body}"));
+            // Whether it is a program is not the question; that the process is still there is the answer.
+            let _ = source.compile_typescript();
+            let types = format!("type X = {}{middle}{}", open.repeat(count), close.repeat(count));
+            let _ = Source::new(String::from("x"), types).compile_typescript();
+        }
+        for chunk in ["[", "!", "a.", "1+", "if(1)", "!!!(", "- \n"] {
+            let text = format!("let x: number;\n{}", chunk.repeat(1 << 20));
+            let error = Source::new(String::from("x"), text).compile_typescript().unwrap_err();
+            assert!(error.message.contains("nested too deeply"), "{chunk}: {error}");
+        }
+        for (chunk, count) in [("[", MAX_BRACKETS - 2), ("!", MAX_CHAINED_TOKENS - 100)] {
+            let deep = format!(
+                "let x: number;{};{}",
+                "1;".repeat(MAX_UNCHECKED_BYTES),
+                chunk.repeat(count)
+            );
+            let error = Source::new(String::from("x"), deep).compile_typescript().unwrap_err();
+            assert!(!error.message.contains("nested"), "{chunk}: {error}");
+        }
+        let data = format!(
+            "const x: number[] = [{}]; const y: string = '{}'",
+            "12345, ".repeat(1 << 16),
+            "base64+/".repeat(1 << 10),
+        );
+        assert!(Source::new(String::from("x"), data).compile_typescript().is_ok());
     }
 }
