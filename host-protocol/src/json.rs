@@ -43,6 +43,26 @@ impl Json {
         serde_json::from_str(self.text())
     }
 
+    /// How many arrays and objects lie within each other at the deepest place; 0 for a string, a number, a
+    /// boolean or null.
+    pub fn depth(&self) -> usize {
+        let (mut deepest, mut depth, mut in_string, mut escaped) = (0_usize, 0_usize, false, false);
+        for byte in self.text().bytes() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = !in_string,
+                b'{' | b'[' if !in_string => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b'}' | b']' if !in_string => depth -= 1,
+                _ => {}
+            }
+        }
+        deepest
+    }
+
     /// The text, byte for byte as it was given.
     pub fn text(&self) -> &str {
         self.0.get()

@@ -131,6 +131,16 @@ fn to_json<'s>(
     }
     let text = replace_lone_surrogates(text.to_rust_string_lossy(scope));
     match Json::parse(text) {
+        Ok(json) if json.depth() > MAX_VALUE_DEPTH => {
+            throw(
+                scope,
+                &format!(
+                    "the value is nested {} levels deep, and at most {MAX_VALUE_DEPTH} can be passed on",
+                    json.depth()
+                ),
+            );
+            Err(Thrown)
+        }
         Ok(json) => Ok(Some(json)),
         Err(error) => {
             throw(scope, &format!("the value is no JSON: {error}"));
@@ -138,6 +148,12 @@ fn to_json<'s>(
         }
     }
 }
+
+/// A message of the protocol has room for so many levels around and in a value, and clients refuse deeper ones.
+const MAX_VALUE_DEPTH: usize = codemode_host_protocol::MAX_DEPTH - ENVELOPE_DEPTH;
+
+/// `delegate/request`, its request, its invocation; and as much again to spare.
+const ENVELOPE_DEPTH: usize = 7;
 
 /// An exception is pending in the isolate.
 struct Thrown;

@@ -181,11 +181,15 @@ fn tool_arguments_must_be_json() {
     fails(
         "try { tools.echo(() => 1) } catch (e) { text(String(e)) }
            try { tools.echo({p: tools.echo(1)}) } catch (e) { text(String(e)) }
-           const o = {}; o.o = o; try { tools.echo(o) } catch (e) { text(e.name) }",
+           const o = {}; o.o = o; try { tools.echo(o) } catch (e) { text(e.name) }
+           let d = 1; for (let i = 0; i < 121; i++) d = [d]; try { tools.echo(d) } catch (e) { text(e.message) }
+           text(JSON.stringify(await tools.echo(d[0])).length)",
         expect![[r#"
             TypeError: tools.echo takes a JSON value, not a function
             TypeError: the value holds a Promise; await it first
             TypeError
+            the value is nested 121 levels deep, and at most 120 can be passed on
+            241
         "#]],
     );
 }
