@@ -113,6 +113,8 @@ pub(crate) struct After {
     terminate_engine: bool,
     aborts: Vec<AbortHandle>,
     wakers: Vec<Waker>,
+    /// Not to be woken, only to be dropped: with a waker may go a task, and with that anything.
+    stale: Option<Waker>,
     ended: Option<(Ending, Option<Usage>)>,
     retired: Option<Record>,
     start_grace: bool,
@@ -519,11 +521,12 @@ impl Claim {
     }
 
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let waker = cx.waker().clone();
         self.cell.with(|state, after| match self.answer(state, after, false) {
             Some(answer) => Poll::Ready(answer),
             None => {
                 if let Some(slot) = state.slot(self.role) {
-                    slot.waker = Some(cx.waker().clone());
+                    after.stale = slot.waker.replace(waker);
                 }
                 Poll::Pending
             }
@@ -574,7 +577,7 @@ impl Claim {
         items: Vec<ContentItem>,
         end: Option<(Ending, Instant)>,
     ) -> Answer {
-        *state.slot(self.role) = None;
+        after.stale = state.slot(self.role).take().and_then(|slot| slot.waker);
         let lifeline = state.lifeline.clone();
         if let Phase::Ended { ending, ended_at, result } = &mut state.phase
             && end.is_some()
@@ -599,7 +602,7 @@ impl Drop for Claim {
         self.cell.with(|state, after| {
             let slot = state.slot(self.role);
             if slot.as_ref().is_some_and(|slot| slot.token == self.token) {
-                *slot = None;
+                after.stale = slot.take().and_then(|slot| slot.waker);
                 self.cell.settle(state, after);
             }
         });
