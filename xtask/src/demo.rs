@@ -8,7 +8,8 @@ use crate::{
 
 /// Builds `codemode` and becomes it, running the example cell on this checkout.
 ///
-/// Returns only if that failed. Unoptimised: an optimised build takes several times as long, to run for a second.
+/// Returns only if that failed. Unoptimised: an optimised build takes longer, and what it would speed up takes a
+/// second.
 pub(crate) fn run(checkout: &Workspace) -> Result<(), Error> {
     say::note("building `codemode`: some minutes the first time");
     let mut build = checkout.cargo(["build", "--package=codemode-host", "--bin=codemode"]);
