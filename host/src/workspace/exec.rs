@@ -4,7 +4,8 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     num::NonZeroU64,
-    path::PathBuf,
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -25,6 +26,7 @@ use tokio::{
 use super::{
     Outcome, Shared,
     arguments::{Arguments, OneOrMany},
+    cancel::CancelOnDrop,
     folder::{Folder, WorkspacePath, shorten},
     internal,
     process::{Exit, GRACE, ProcessGroup, Started, signal_name},
@@ -116,8 +118,11 @@ pub(super) async fn exec_command(shared: Arc<Shared>, call: ToolInvocation) -> O
     let _permit = shared.commands.acquire().await.map_err(internal)?;
     let begun = Instant::now();
     let folder = shared.folder.clone();
-    // If the call is dropped now, so is the started command, with its group.
+    // If the call is dropped now, the command is not started, or dropped at once, with its group.
+    let guard = CancelOnDrop::new();
+    let cancel = guard.cancel();
     let (started, stdin) = tokio::task::spawn_blocking(move || {
+        cancel.check()?;
         start(&folder, &arguments).map(|started| (started, arguments.stdin))
     })
     .await
@@ -195,10 +200,10 @@ fn start(folder: &Folder, arguments: &ExecCommand) -> Outcome<Started> {
 
 /// A path by which a new process finds the open folder `dir`, wherever it may have been moved.
 fn path_of(dir: &Dir, folder: &Folder, cwd: &WorkspacePath) -> Outcome<PathBuf> {
-    if cfg!(target_os = "linux") {
-        use std::os::fd::AsRawFd;
+    let handles = Path::new("/proc/self/fd");
+    if handles.exists() {
         // Read by the new process, which has the handle until it becomes the command.
-        return Ok(format!("/proc/self/fd/{}", dir.as_raw_fd()).into());
+        return Ok(handles.join(dir.as_raw_fd().to_string()));
     }
     let real = folder.resolve(cwd).map_err(|error| folder.explain("open", cwd, &error))?;
     Ok(folder.root().join(real.parts().collect::<PathBuf>()))

@@ -6,7 +6,10 @@ use codemode_host_protocol::ToolFailure;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, arguments::Arguments, cancel::Cancel, folder::Folder, write::move_entry};
+use super::{
+    Outcome, arguments::Arguments, cancel::Cancel, folder::Folder, remove::remove_tree,
+    write::move_entry,
+};
 
 pub(super) const MOVE_DESCRIPTION: &str = "Moves or renames a file or a folder. `to` is its whole new path; \
     folders on the way to it are created.";
@@ -111,7 +114,7 @@ pub(super) fn delete_file(
     let deleted = if !metadata.is_dir() {
         place.parent.remove_file(&place.name)
     } else if arguments.recursive.unwrap_or(false) {
-        place.parent.remove_dir_all(&place.name)
+        remove_tree(&place.parent, &place.name)
     } else {
         place.parent.remove_dir(&place.name)
     };

@@ -40,6 +40,7 @@ mod matching;
 mod pattern;
 mod process;
 mod read;
+mod remove;
 mod search;
 mod tools;
 mod walk;

@@ -52,6 +52,8 @@ pub(super) struct Report {
     pub(super) unreadable: u64,
     /// Folders that are nested too deeply.
     pub(super) too_deep: u64,
+    /// Entries whose names are no UTF-8, and so cannot be said in JSON.
+    pub(super) unnamable: u64,
 }
 
 impl Report {
@@ -65,6 +67,12 @@ impl Report {
             notes.push(format!(
                 "{} nested deeper than {MAX_DEPTH} were left out",
                 folders(self.too_deep)
+            ));
+        }
+        if self.unnamable > 0 {
+            notes.push(format!(
+                "names that are not valid UTF-8 ({}) are shown with U+FFFD and cannot be used as paths",
+                self.unnamable
             ));
         }
         notes
@@ -178,6 +186,7 @@ impl<V: FnMut(&Entry<'_>) -> Outcome<Next>> Walker<'_, V> {
             self.report.ignored += 1;
             return Ok(Next::Go);
         }
+        self.report.unnamable += u64::from(os_name.to_str().is_none());
         let entry = Entry {
             path: &path,
             path_in_walk: &path[self.base_len..],

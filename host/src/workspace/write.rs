@@ -167,7 +167,7 @@ pub(super) fn move_entry(
     }
 }
 
-/// Whether `name` is that of a file half-written by [`Target::replace`], which nobody should see.
+/// Whether `name` is one of [`unused_name`].
 pub(super) fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(TEMPORARY_PREFIX.as_bytes()) && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
@@ -175,20 +175,24 @@ pub(super) fn is_temporary(name: &OsStr) -> bool {
 
 /// Creates a file in the folder of `place` under a name that nobody has.
 fn create_beside(place: &Place) -> io::Result<(OsString, File)> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).follow(FollowSymlinks::No);
     loop {
-        // Unique among the processes there are by the first number, within this one by the second; one that
-        // was killed while it wrote may have left the same.
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let pid = std::process::id();
-        let name = OsString::from(format!("{TEMPORARY_PREFIX}{pid}-{count}{TEMPORARY_SUFFIX}"));
+        let name = unused_name();
         match place.parent.open_with(&name, &options) {
+            // A process of the same number that was killed while it wrote may have left one.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => return result.map(|file| (name, file)),
         }
     }
+}
+
+/// A name for an entry that is there for a moment only, and shown to nobody.
+pub(super) fn unused_name() -> OsString {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    // Unique among the processes there are by the first number, within this one by the second.
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{TEMPORARY_PREFIX}{}-{count}{TEMPORARY_SUFFIX}", std::process::id()).into()
 }
 
 const TEMPORARY_PREFIX: &str = ".codemode-";

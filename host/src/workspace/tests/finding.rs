@@ -334,3 +334,18 @@ async fn matches_come_in_order_however_many_threads_search() {
         assert_eq!(some["truncated"], max_results < 801);
     }
 }
+
+#[tokio::test]
+async fn names_that_are_no_utf8_are_told() {
+    use std::os::unix::ffi::OsStrExt;
+    let fixture = Fixture::new(&[]);
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+    std::fs::write(fixture.root().join(name), "needle").unwrap();
+    let found = fixture.ok("glob", json!({"pattern": "*.txt"})).await;
+    assert_eq!(found["paths"], json!(["caf\u{fffd}.txt"]));
+    let note =
+        "names that are not valid UTF-8 (1) are shown with U+FFFD and cannot be used as paths";
+    assert_eq!(found["note"], note);
+    let found = fixture.ok("search", json!({"pattern": "needle"})).await;
+    assert_eq!((found["matches"].as_array().unwrap().len(), &found["note"]), (1, &json!(note)));
+}

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use cap_std::{ambient_authority, fs::Dir};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use serde_json::{Value, json};
 
@@ -18,6 +19,7 @@ use crate::workspace::{
     MAX_READS,
     cancel::CancelOnDrop,
     folder::WorkspacePath,
+    remove::remove_tree,
     walk::{Next, Options, walk},
 };
 
@@ -344,4 +346,23 @@ fn a_cancelled_walk_stops_at_the_next_entry() {
     });
     assert_eq!(walked.unwrap_err().message, "the call was cancelled");
     assert_eq!(seen, 1);
+}
+
+#[test]
+fn folders_nested_without_end_are_removed_on_a_small_stack() {
+    let fixture = Fixture::new(&[("kept.txt", "kept")]);
+    // A cell gets there, and further, by moving one deep folder into another.
+    let root = Dir::open_ambient_dir(fixture.root(), ambient_authority()).unwrap();
+    let mut dir = root.try_clone().unwrap();
+    for _ in 0..1000 {
+        dir.create_dir("x").unwrap();
+        dir = dir.open_dir("x").unwrap();
+    }
+    dir.write("f", "x").unwrap();
+    symlink("../kept.txt", fixture.root().join("x/link")).unwrap();
+    let thread = std::thread::Builder::new().stack_size(256 * 1024);
+    let removed = thread.spawn(move || remove_tree(&root, "x".as_ref())).unwrap();
+    removed.join().unwrap().unwrap();
+    let left = fs::read_dir(fixture.root()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["kept.txt"]);
 }
