@@ -235,3 +235,103 @@ impl Drop for Temporary {
 }
 
 const TEMPORARY: &str = ".tmp";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+    use tempfile::TempDir;
+
+    use crate::workspace::V8Crate;
+
+    use super::*;
+
+    /// A machine with one checkout, whose archive is called `v8.a.gz`.
+    struct Machine {
+        folder: TempDir,
+        workspace: Workspace,
+        archive: Archive,
+    }
+
+    fn machine() -> Machine {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("checkout");
+        let cache = folder.path().join("cargo").join("v8.a.gz");
+        fs::create_dir_all(cache.parent().unwrap()).unwrap();
+        let v8 = V8Crate { version: "1.0.0".into(), features: Vec::new(), source: "/".into() };
+        let archive = Archive {
+            file_name: "v8.a.gz".into(),
+            version: v8.version.clone(),
+            url: "http://127.0.0.1:9/v8.a.gz".into(),
+            cache,
+        };
+        Machine { workspace: Workspace { target: root.join("target"), root, v8 }, archive, folder }
+    }
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_whole_archive_in_the_cache_is_taken_and_its_sum_recorded() {
+        let Machine { archive, folder: _folder, .. } = machine();
+        assert!(!from_cache(&archive).unwrap(), "nothing is there");
+        fs::write(&archive.cache, gzip("objects")).unwrap();
+        assert!(from_cache(&archive).unwrap());
+        assert_eq!(recorded(&archive.cache), Some(digest::sha256(&archive.cache).unwrap()));
+        assert!(from_cache(&archive).unwrap(), "by its record");
+    }
+
+    #[test]
+    fn a_damaged_archive_in_the_cache_is_not_taken() {
+        let Machine { archive, folder: _folder, .. } = machine();
+        let whole = gzip("objects");
+        // Without a record its own checksum tells.
+        fs::write(&archive.cache, &whole[..whole.len() - 3]).unwrap();
+        assert!(!from_cache(&archive).unwrap());
+        // With one, another whole archive is not what was taken.
+        fs::write(&archive.cache, &whole).unwrap();
+        assert!(from_cache(&archive).unwrap());
+        fs::write(&archive.cache, gzip("other objects")).unwrap();
+        assert!(!from_cache(&archive).unwrap());
+    }
+
+    #[test]
+    fn the_shared_folder_is_taken_if_its_sum_fits() {
+        let Machine { archive, workspace, folder } = machine();
+        assert!(!from_shared_folder(&workspace, &archive).unwrap(), "nothing is there");
+        let shared = folder.path().join("shared").join("v8");
+        fs::create_dir_all(&shared).unwrap();
+        let path = shared.join("v8.a.gz");
+        for (bytes, sum, expected) in [
+            (gzip("objects"), "0000  v8.a.gz".to_owned(), false),
+            (b"no archive".to_vec(), String::new(), false),
+            (gzip("objects"), String::new(), true),
+        ] {
+            fs::write(&path, &bytes).unwrap();
+            fs::write(sum_file(&path), sum).unwrap();
+            assert_eq!(from_shared_folder(&workspace, &archive).unwrap(), expected);
+            assert_eq!(archive.cache.exists(), expected);
+        }
+        let cached: Vec<_> = fs::read_dir(archive.cache.parent().unwrap()).unwrap().collect();
+        assert_eq!(cached.len(), 2, "the archive and its sum, nothing unfinished: {cached:?}");
+        assert!(from_cache(&archive).unwrap());
+    }
+
+    #[test]
+    fn a_set_up_that_was_killed_leaves_nothing_for_long() {
+        let Machine { archive, folder: _folder, .. } = machine();
+        let unfinished = archive.cache.with_file_name("v8.a.gz.4711.tmp");
+        let other = archive.cache.with_file_name("other.a.gz.4711.tmp");
+        for path in [&unfinished, &other] {
+            fs::write(path, "half").unwrap();
+        }
+        drop(lock(&archive).unwrap());
+        assert!(!unfinished.exists() && other.exists());
+    }
+}
