@@ -39,8 +39,15 @@ pub(crate) fn patch(sources: &Path) -> Result<(), Error> {
     fs::write(&script, CLUSTER_SCRIPT).map_err(|e| Error::file("write", &script, &e))
 }
 
+/// Whether several sources are compiled as one. Quicker by far, but V8's sources must go together for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clusters {
+    Yes,
+    No,
+}
+
 /// The arguments of GN. `llvm` is a folder laid out as V8's build expects clang's.
-pub(crate) fn gn_arguments(llvm: &Path, features: &[String]) -> String {
+pub(crate) fn gn_arguments(llvm: &Path, features: &[String], clusters: Clusters) -> String {
     let has = |feature| features.iter().any(|f| f == feature);
     let mut text =
         format!("clang_base_path={:?}\nclang_version={CLANG:?}\n", llvm.to_string_lossy());
@@ -54,6 +61,7 @@ pub(crate) fn gn_arguments(llvm: &Path, features: &[String]) -> String {
     ] {
         text.push_str(&format!("{name}={}\n", has(feature)));
     }
+    text.push_str(&format!("v8_enable_cluster_build={}\n", clusters == Clusters::Yes));
     text.push_str(GN_ARGUMENTS);
     text
 }
@@ -116,5 +124,4 @@ use_glib=false
 v8_enable_temporal_support=false
 enable_rust=false
 enable_rust_cxx=false
-v8_enable_cluster_build=true
 ";
