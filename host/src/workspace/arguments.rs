@@ -175,7 +175,7 @@ fn rule(message: &str) -> String {
         .replace("sequence", "an array")
         .replace("map", "an object");
     let expected = match expected {
-        "a nonzero u64" | "nonzero u64" => "a whole number of at least 1",
+        "a nonzero u64" | "nonzero u64" | "a nonzero usize" => "a whole number of at least 1",
         "u64" | "u32" | "usize" => "a whole number of at least 0",
         "a sequence" => "an array",
         "a map" => "an object",
@@ -223,6 +223,12 @@ mod tests {
             r#"{"path":"a","start_line":0}"#,
             &expect![[
                 r#"read_file: field `start_line`: got the number `0`, expected a whole number of at least 1. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#
+            ]],
+        );
+        check::<ReadFile>(
+            r#"{"path":"a","max_bytes":0}"#,
+            &expect![[
+                r#"read_file: field `max_bytes`: got the number `0`, expected a whole number of at least 1. It takes { path: string; end_line?: number; max_bytes?: number; start_line?: number }, as in tools.read_file({ path: "src/main.rs" })"#
             ]],
         );
         check::<ReadFile>(

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    num::NonZeroU64,
+    num::{NonZeroU64, NonZeroUsize},
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -79,7 +79,7 @@ pub(super) struct ExecCommand {
     /// How many bytes to give of stdout and of stderr each: 256 KiB by default, 16 MiB at most. Of more, the
     /// beginning and the end are given.
     #[schemars(range(min = 1, max = 16_777_216))]
-    max_output_bytes: Option<usize>,
+    max_output_bytes: Option<NonZeroUsize>,
 }
 
 impl Arguments for ExecCommand {
@@ -114,7 +114,8 @@ pub(super) async fn exec_command(shared: Arc<Shared>, call: ToolInvocation) -> O
     let arguments = ExecCommand::parse(call.input.as_ref())?;
     let timeout =
         Duration::from_millis(arguments.timeout_ms.map_or(DEFAULT_TIMEOUT_MS, NonZeroU64::get));
-    let limit = arguments.max_output_bytes.unwrap_or(DEFAULT_OUTPUT).clamp(1, MAX_OUTPUT);
+    let limit =
+        arguments.max_output_bytes.map_or(DEFAULT_OUTPUT, NonZeroUsize::get).min(MAX_OUTPUT);
     let _permit = shared.commands.acquire().await.map_err(internal)?;
     let begun = Instant::now();
     let folder = shared.folder.clone();

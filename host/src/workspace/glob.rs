@@ -1,5 +1,7 @@
 //! `glob`: files by their names.
 
+use std::num::NonZeroUsize;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +35,7 @@ pub(super) struct Glob {
     include_ignored: Option<bool>,
     /// How many paths to give at most: 10000 by default, 100000 at most.
     #[schemars(range(min = 1, max = 100_000))]
-    max_results: Option<usize>,
+    max_results: Option<NonZeroUsize>,
 }
 
 impl Arguments for Glob {
@@ -72,7 +74,8 @@ pub(super) fn glob(folder: &Folder, arguments: Glob, cancel: &Cancel) -> Outcome
     let exclude = pattern::filter(arguments.exclude.as_ref())?;
     let wanted =
         if pattern.folders_only { Wanted::Directory } else { arguments.kind.unwrap_or_default() };
-    let max_results = arguments.max_results.unwrap_or(DEFAULT_RESULTS).clamp(1, MAX_RESULTS);
+    let max_results =
+        arguments.max_results.map_or(DEFAULT_RESULTS, NonZeroUsize::get).min(MAX_RESULTS);
     if !folder.metadata(&pattern.base).is_ok_and(|metadata| metadata.is_dir()) {
         let note = format!("there is no folder {}", pattern.base);
         return Ok(Found { paths: Vec::new(), truncated: false, note: Some(note) });

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read},
-    num::NonZeroU64,
+    num::{NonZeroU64, NonZeroUsize},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -34,7 +34,7 @@ pub(super) struct ReadFile {
     pub(super) end_line: Option<NonZeroU64>,
     /// How many bytes of text to give at most: 1 MiB by default, 16 MiB at most.
     #[schemars(range(min = 1, max = 16_777_216))]
-    pub(super) max_bytes: Option<usize>,
+    pub(super) max_bytes: Option<NonZeroUsize>,
 }
 
 impl Arguments for ReadFile {
@@ -199,7 +199,7 @@ impl Lines {
         Lines {
             first: arguments.start_line.map_or(1, NonZeroU64::get),
             last: arguments.end_line.map_or(u64::MAX, NonZeroU64::get),
-            max_bytes: arguments.max_bytes.unwrap_or(DEFAULT_BYTES).clamp(1, MAX_BYTES),
+            max_bytes: arguments.max_bytes.map_or(DEFAULT_BYTES, NonZeroUsize::get).min(MAX_BYTES),
             line: 1,
             begun: false,
             text: Vec::new(),
@@ -274,13 +274,16 @@ impl Lines {
         let end_line = self.first - 1 + kept;
         let mut note = None;
         if self.within_line {
+            let on = match end_line < total_lines {
+                true => format!(", or read on after it with start_line: {}", end_line + 1),
+                false => String::new(),
+            };
             add_note(
                 &mut note,
                 &format!(
                     "line {end_line} alone is longer than max_bytes ({}): its beginning is here. Raise max_bytes, \
-                     up to {MAX_BYTES}, or read on after it with start_line: {}",
-                    self.max_bytes,
-                    end_line + 1
+                     up to {MAX_BYTES}{on}",
+                    self.max_bytes
                 ),
             );
         } else if self.full {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    num::NonZeroUsize,
     sync::{Arc, mpsc},
     thread,
 };
@@ -51,7 +52,7 @@ pub(super) struct Search {
     context: Option<usize>,
     /// How many matches to give at most: 1000 by default, 100000 at most.
     #[schemars(range(min = 1, max = 100_000))]
-    max_results: Option<usize>,
+    max_results: Option<NonZeroUsize>,
     /// Search files that .gitignore leaves out and .git, too.
     include_ignored: Option<bool>,
 }
@@ -154,7 +155,10 @@ impl Search {
             ignore_case: self.ignore_case.unwrap_or(false),
             multiline: self.multiline.unwrap_or(false),
             context: self.context.map_or(0, |lines| lines.min(MAX_CONTEXT)),
-            max_results: self.max_results.unwrap_or(DEFAULT_RESULTS).clamp(1, MAX_RESULTS),
+            max_results: self
+                .max_results
+                .map_or(DEFAULT_RESULTS, NonZeroUsize::get)
+                .min(MAX_RESULTS),
             max_bytes: MAX_BYTES,
         }
     }
