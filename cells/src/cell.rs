@@ -178,6 +178,12 @@ impl Cell {
                 }
                 Phase::Ending { .. } => {}
                 Phase::Ended { result: ResultState::Gone, .. } => return Err(Unclaimable::Missing),
+                // On its way to who ended the cell.
+                Phase::Ended {
+                    ending: Ending::Terminated, result: ResultState::Claimed, ..
+                } => {
+                    return Err(Unclaimable::Missing);
+                }
                 Phase::Ended { .. } => {}
             }
             if state.waiting.is_some() {

@@ -116,6 +116,17 @@ async fn terminate_answers_while_the_cell_spins() {
 }
 
 #[tokio::test]
+async fn a_wait_after_a_terminate_has_nothing_to_wait_for() {
+    let lab = Lab::new();
+    let cell = lab.start("for (;;);");
+    let end = lab.session.terminate(&CellId::new("1"), None);
+    let wait = lab.wait("1").await;
+    assert!(wait.starts_with("missing result[] error: exec cell 1 not found: it was"), "{wait}");
+    assert_eq!(show_outcome(end.await), "terminated[]");
+    assert_eq!(show(&cell.response.await.unwrap()), "terminated[]");
+}
+
+#[tokio::test]
 async fn a_late_answer_is_nobodys() {
     let lab = Lab::new();
     let cell = lab.start("await tools.ask({})");
