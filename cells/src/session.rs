@@ -119,7 +119,7 @@ impl<T> Delivery<T> {
     }
 
     /// A value that must be handed over before `closing` may be dropped.
-    pub(crate) fn before(value: T, closing: Option<Arc<dyn Any + Send + Sync>>) -> Delivery<T> {
+    pub fn before(value: T, closing: Option<Arc<dyn Any + Send + Sync>>) -> Delivery<T> {
         Delivery { value, closing }
     }
 
