@@ -242,8 +242,9 @@ impl Open {
             }
             Operation::Terminate { session_id, cell_id, max_output_tokens } => {
                 self.session(&session_id).map(|session| {
-                    let outcome = session.terminate(&cell_id, max_output_tokens);
-                    self.operations.terminate(id, cell(&session_id, &cell_id), outcome);
+                    self.operations.terminate(id, cell(&session_id, &cell_id), || {
+                        session.terminate(&cell_id, max_output_tokens)
+                    });
                 })
             }
             Operation::Shutdown { session_id } => self.shut_down_session(id, session_id),

@@ -10,6 +10,7 @@ pub use transport::{
 };
 
 pub mod cli;
+pub mod client;
 pub mod declarations;
 pub mod workspace;
 

@@ -5,7 +5,7 @@ pub use serve::{ServeError, ServeOptions, WebSocketOptions, serve};
 pub use stream::serve_stream;
 
 mod admission;
-mod drive;
+pub(crate) mod drive;
 mod listen;
 mod serve;
 mod stdio;

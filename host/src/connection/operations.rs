@@ -97,16 +97,18 @@ impl Operations {
         });
     }
 
-    /// Answers a terminate when its outcome is there, and whoever observes the cell after that.
+    /// Terminates a cell. Answers that when its outcome is there, and whoever observes the cell after that.
     pub(crate) fn terminate(
         &self,
         id: RequestId,
         cell: Observation,
-        outcome: SessionFuture<Delivery<WaitOutcome>>,
+        terminate: impl FnOnce() -> SessionFuture<Delivery<WaitOutcome>>,
     ) {
         let (answered, after) = oneshot::channel::<()>();
+        // First, because the observer's answer may be there as soon as the cell is told to end.
         self.0.put_behind(&cell, after);
         self.0.begin(id, cell, Kind::Terminate);
+        let outcome = terminate();
         let shared = Arc::clone(&self.0);
         tokio::spawn(async move {
             let outcome = outcome.await;

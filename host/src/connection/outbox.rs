@@ -47,7 +47,6 @@ impl Outbox {
     }
 
     /// For a client in this process.
-    #[allow(dead_code)]
     pub(crate) fn of_messages() -> Arc<Outbox> {
         Outbox::new(Batch::Messages(VecDeque::new()), LIMITS)
     }
