@@ -61,12 +61,15 @@ impl InProcessCodeModeSession {
         let (claim, seat) =
             self.admit(step, tool_call_id, options.observer, yield_time.is_zero())?;
         let cell = claim.cell();
+        let mut cell_limits = options.limits.unwrap_or(limits.cell);
+        cell_limits.stored_bytes = cell_limits.stored_bytes.min(limits.stored_bytes);
+        cell_limits.stored_keys = cell_limits.stored_keys.min(limits.stored_keys);
         let spec = CellSpec {
             source,
             file: options.file.unwrap_or_else(|| shared.options.file.clone()),
             tools: catalog,
             stored: shared.store.lock().snapshot(),
-            limits: options.limits.unwrap_or(limits.cell),
+            limits: cell_limits,
             console: shared.options.console,
         };
         let sink = CellSink { cell: Arc::clone(cell), _seat: seat };

@@ -52,6 +52,7 @@ pub(crate) fn run_cell(
         source: Source::new(spec.file, spec.source).into(),
         stored: spec.stored,
         writes: Default::default(),
+        written_bytes: Default::default(),
         calls: Default::default(),
         timers: Default::default(),
         calls_made: Default::default(),

@@ -48,10 +48,21 @@ pub struct Limits {
     pub output_bytes: usize,
     /// Items of output in all.
     pub output_items: usize,
+    /// Bytes of what it stores, keys included. `store` refuses what would be more.
+    pub stored_bytes: usize,
+    /// Keys that it stores values under. `store` refuses one more.
+    pub stored_keys: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { heap_bytes: 256 << 20, wall: None, output_bytes: 64 << 20, output_items: 100_000 }
+        Limits {
+            heap_bytes: 256 << 20,
+            wall: None,
+            output_bytes: 64 << 20,
+            output_items: 100_000,
+            stored_bytes: 64 << 20,
+            stored_keys: 10_000,
+        }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) struct CellState {
     pub(crate) source: RefCell<Source>,
     pub(crate) stored: Arc<BTreeMap<String, Json>>,
     pub(crate) writes: RefCell<BTreeMap<String, Json>>,
+    pub(crate) written_bytes: Cell<usize>,
     pub(crate) calls: RefCell<HashMap<CallId, PendingCall>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) calls_made: Cell<u64>,
@@ -88,6 +89,26 @@ impl CellState {
             drop(sink);
             self.finish(isolate, Over::Abandoned);
         }
+    }
+
+    /// Keeps a value under a key, within the limits.
+    ///
+    /// # Errors
+    /// What to tell the cell when it stores too much.
+    pub(crate) fn write(&self, key: String, value: Json) -> Result<(), String> {
+        let Limits { stored_bytes, stored_keys, .. } = self.limits;
+        let mut writes = self.writes.borrow_mut();
+        let old = writes.get(&key).map_or(0, |old| key.len() + old.text().len());
+        let bytes = self.written_bytes.get() - old + key.len() + value.text().len();
+        if bytes > stored_bytes || (old == 0 && writes.len() >= stored_keys) {
+            return Err(format!(
+                "StoredValuesLimitExceeded: unable to store {key:?}: a cell may store {stored_bytes} bytes under \
+                 {stored_keys} keys"
+            ));
+        }
+        self.written_bytes.set(bytes);
+        writes.insert(key, value);
+        Ok(())
     }
 
     /// Shows an item, within the limits.

@@ -21,8 +21,11 @@ pub(super) fn store<'s>(
             ),
         );
     };
-    if !state.is_over() {
-        state.writes.borrow_mut().insert(key, json);
+    if state.is_over() {
+        return;
+    }
+    if let Err(refused) = state.write(key, json) {
+        throw(scope, &refused);
     }
 }
 

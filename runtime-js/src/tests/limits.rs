@@ -75,3 +75,20 @@ fn output() {
     );
     assert_eq!(within(limits, "while (true) text('a')"), format!("a\na\na\n{over}"));
 }
+
+#[test]
+fn stored_values() {
+    let limits = Limits { stored_bytes: 100, stored_keys: 2, ..spec("").limits };
+    let source = "
+        store('a', 'x'.repeat(50)); store('a', 'y'.repeat(90)); store('b', 1);
+        for (const [key, value] of [['b', 'z'.repeat(20)], ['c', 1]])
+            try { store(key, value) } catch (e) { text(e.message) }
+        text(load('b'))
+    ";
+    let refused = |key| {
+        format!(
+            "StoredValuesLimitExceeded: unable to store {key:?}: a cell may store 100 bytes under 2 keys\n"
+        )
+    };
+    assert_eq!(within(limits, source), format!("{}{}1\n", refused("b"), refused("c")));
+}
