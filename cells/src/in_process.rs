@@ -11,7 +11,7 @@ use std::{
 };
 
 use codemode_host_protocol::{CellId, ContentItem, Json, RuntimeResponse, WaitOutcome};
-use codemode_runtime_js::{CellSpec, Tenant};
+use codemode_runtime_js::{CellSpec, Tenant, WhenStuck};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -71,6 +71,7 @@ impl InProcessCodeModeSession {
             stored: shared.store.lock().snapshot(),
             limits: cell_limits,
             console: shared.options.console,
+            when_stuck: shared.options.when_stuck,
         };
         let sink = CellSink { cell: Arc::clone(cell), _seat: seat };
         match self.tenant.start(spec, sink) {
@@ -260,16 +261,19 @@ pub struct SessionOptions {
     pub file: String,
     /// Whether cells have a `console`, whose lines become text output.
     pub console: bool,
+    /// What becomes of a cell that waits for what nothing can bring about.
+    pub when_stuck: WhenStuck,
 }
 
 impl Default for SessionOptions {
-    /// The default limits, whole output, no `console`, and the file name of V1 hosts.
+    /// The default limits, whole output, no `console`; the file name, and patience with stuck cells, of V1 hosts.
     fn default() -> SessionOptions {
         SessionOptions {
             limits: SessionLimits::default(),
             output: OutputPolicy::Whole,
             file: "exec_main.mjs".to_owned(),
             console: false,
+            when_stuck: WhenStuck::Wait,
         }
     }
 }

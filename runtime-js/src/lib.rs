@@ -21,7 +21,7 @@ pub use cell::Cell;
 pub use engine::{Engine, EngineOptions};
 pub use error::{CellError, Frame, Position};
 pub use event::{CallId, End, Event, EventSink, LimitExceeded, Outcome, ToolCall, Usage};
-pub use spec::{CellSpec, Limits};
+pub use spec::{CellSpec, Limits, WhenStuck};
 pub use tenant::{StartError, Tenant};
 
 mod catalog;

@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use crate::{
-    CellError, CellSpec, End, Event, EventSink, LimitExceeded, Outcome, Usage,
+    CellError, CellSpec, End, Event, EventSink, LimitExceeded, Outcome, Usage, WhenStuck,
     cell::{Shared, Stop},
     globals,
     inbox::Input,
@@ -48,6 +48,7 @@ pub(crate) fn run_cell(
         helpers,
         catalog: spec.tools,
         limits: spec.limits,
+        when_stuck: spec.when_stuck,
         heap: Arc::clone(heap),
         source: Source::new(spec.file, spec.source).into(),
         stored: spec.stored,
@@ -125,7 +126,8 @@ fn evaluate<'s>(
             v8::PromiseState::Pending => {}
         }
         let due = state.timers.borrow().next_due();
-        if due.is_none() && state.calls.borrow().is_empty() {
+        let stuck = due.is_none() && state.calls.borrow().is_empty();
+        if stuck && state.when_stuck == WhenStuck::Fail {
             return Err(Some(Box::new(stalled(scope, state, module))));
         }
         match state.shared.inbox.next(due) {

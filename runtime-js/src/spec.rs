@@ -21,6 +21,18 @@ pub struct CellSpec {
     pub limits: Limits,
     /// Whether there is a `console`, whose lines become text output.
     pub console: bool,
+    /// What becomes of it when it waits for what nothing can bring about.
+    pub when_stuck: WhenStuck,
+}
+
+/// What becomes of a cell that awaits a promise while no tool call and no timer is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenStuck {
+    /// It fails, and its error says where it waits.
+    #[default]
+    Fail,
+    /// It goes on waiting until it is terminated, as on V1 hosts.
+    Wait,
 }
 
 impl CellSpec {
@@ -33,6 +45,7 @@ impl CellSpec {
             stored: Arc::default(),
             limits: Limits::default(),
             console: false,
+            when_stuck: WhenStuck::default(),
         }
     }
 }

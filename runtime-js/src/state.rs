@@ -11,7 +11,7 @@ use std::{
 use codemode_host_protocol::{ContentItem, Json};
 
 use crate::{
-    CallId, Event, EventSink, LimitExceeded, Limits, ToolCatalog,
+    CallId, Event, EventSink, LimitExceeded, Limits, ToolCatalog, WhenStuck,
     cell::{Shared, Stop},
     limits::HeapGuard,
     realm::Helpers,
@@ -25,6 +25,7 @@ pub(crate) struct CellState {
     pub(crate) helpers: Helpers,
     pub(crate) catalog: Arc<ToolCatalog>,
     pub(crate) limits: Limits,
+    pub(crate) when_stuck: WhenStuck,
     pub(crate) heap: Arc<HeapGuard>,
     pub(crate) source: RefCell<Source>,
     pub(crate) stored: Arc<BTreeMap<String, Json>>,

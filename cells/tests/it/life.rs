@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use codemode_cells::{CellRequest, CodeModeSession};
 use codemode_host_protocol::{CellId, RuntimeResponse, WaitOutcome};
+use codemode_runtime_js::WhenStuck;
 
 use crate::support::{Lab, MINUTE, now, show, show_outcome};
 
@@ -63,6 +64,20 @@ async fn no_cell_yields_later_than_its_session_allows() {
     assert_eq!(show(&cell.response.await.unwrap()), "yielded[]");
     assert_eq!(lab.wait("1").await, "yielded[]");
     assert!(before.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_cell_that_waits_for_nothing_lives_until_it_is_ended() {
+    let lab = Lab::new();
+    let cell = lab.start("text('a'); yield_control(); await new Promise(() => {})");
+    assert_eq!(show(&cell.response.await.unwrap()), r#"yielded["a"]"#);
+    let wait = lab.session.wait(&CellId::new("1"), Duration::from_millis(1), None);
+    assert_eq!(show_outcome(wait.await), "yielded[]");
+    assert_eq!(lab.terminate("1").await, "terminated[]");
+
+    let lab = Lab::with(|options| options.when_stuck = WhenStuck::Fail);
+    let shown = lab.run("text('a'); await new Promise(() => {})").await;
+    assert!(shown.starts_with(r#"result["a"] error: "#), "{shown}");
 }
 
 #[tokio::test]

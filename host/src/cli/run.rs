@@ -13,7 +13,7 @@ use codemode_cells::{
     InProcessCodeModeSession, SessionLimits, SessionOptions, Step,
 };
 use codemode_host_protocol::{CellId, ContentItem, Json, ToolFailure, ToolInvocation};
-use codemode_runtime_js::{Engine, EngineOptions, LimitExceeded, Limits, Usage};
+use codemode_runtime_js::{Engine, EngineOptions, LimitExceeded, Limits, Usage, WhenStuck};
 use tokio::sync::oneshot;
 
 use super::{
@@ -125,6 +125,7 @@ async fn run_cell(
         limits: SessionLimits { cell: limits, ..SessionLimits::default() },
         file,
         console: arguments.console,
+        when_stuck: WhenStuck::Fail,
         ..SessionOptions::default()
     };
     let session =

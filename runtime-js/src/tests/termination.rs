@@ -3,7 +3,7 @@ use std::sync::Arc;
 use codemode_host_protocol::Json;
 
 use super::{ENGINE, Event, Outcome, Trial, print, run, spec};
-use crate::CallId;
+use crate::{CallId, CellSpec, WhenStuck};
 
 #[test]
 fn a_cell_is_terminated_wherever_it_is() {
@@ -29,6 +29,15 @@ fn a_cell_is_terminated_wherever_it_is() {
         std::thread::spawn(move || cell.terminate());
         assert_eq!(print(trial.finish()), "! terminated\n", "{source}");
     }
+}
+
+#[test]
+fn a_stuck_cell_waits_to_be_terminated_where_it_may() {
+    let stuck = spec("text('go'); await new Promise(() => {})");
+    let trial = Trial::start(CellSpec { when_stuck: WhenStuck::Wait, ..stuck });
+    assert!(matches!(trial.next(), Event::Output(_)));
+    trial.cell.terminate();
+    assert_eq!(print(trial.finish()), "! terminated\n");
 }
 
 #[test]
