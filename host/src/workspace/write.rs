@@ -83,32 +83,23 @@ impl Target {
     /// Follows symbolic links, as writing through a link is meant for the file it leads to.
     pub(super) fn find(folder: &Folder, path: &WorkspacePath) -> Outcome<Target> {
         let failed = |error: io::Error| folder.explain("write", path, &error);
-        match folder.resolve(path) {
-            Ok(real) => {
-                let metadata = folder.symlink_metadata(&real).map_err(failed)?;
-                if !metadata.is_file() {
-                    return Err(ToolFailure::new(format!(
-                        "{path} is a {}, not a regular file, and cannot be written",
-                        kind_name(metadata.file_type())
-                    )));
-                }
-                if metadata.permissions().readonly() {
-                    return Err(ToolFailure::new(format!(
-                        "{path} is read-only (mode {:o}), so it was left as it is",
-                        metadata.permissions().mode() & 0o7777
-                    )));
-                }
-                Ok(Target { path: real, existing: Some(metadata) })
-            }
+        // Looked at before it is resolved: where the kernel does not resolve paths beneath a handle (before
+        // Linux 5.6, or without `openat2`), resolving opens what it finds, and a pipe would never open.
+        match folder.metadata(path) {
+            Ok(metadata) => require_writable(path, &metadata)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if folder.symlink_metadata(path).is_ok() {
                     // A link to nothing: creating its target by the link's name would surprise.
                     return Err(failed(error));
                 }
-                Ok(Target { path: path.clone(), existing: None })
+                return Ok(Target { path: path.clone(), existing: None });
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => return Err(failed(error)),
         }
+        let real = folder.resolve(path).map_err(failed)?;
+        let metadata = folder.symlink_metadata(&real).map_err(failed)?;
+        require_writable(path, &metadata)?;
+        Ok(Target { path: real, existing: Some(metadata) })
     }
 
     /// Puts `bytes` in the file's place at once: written beside it, then renamed.
@@ -171,6 +162,22 @@ pub(super) fn move_entry(
 pub(super) fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(TEMPORARY_PREFIX.as_bytes()) && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
+}
+
+fn require_writable(path: &WorkspacePath, metadata: &Metadata) -> Outcome<()> {
+    if !metadata.is_file() {
+        return Err(ToolFailure::new(format!(
+            "{path} is a {}, not a regular file, and cannot be written",
+            kind_name(metadata.file_type())
+        )));
+    }
+    if metadata.permissions().readonly() {
+        return Err(ToolFailure::new(format!(
+            "{path} is read-only (mode {:o}), so it was left as it is",
+            metadata.permissions().mode() & 0o7777
+        )));
+    }
+    Ok(())
 }
 
 /// Creates a file in the folder of `place` under a name that nobody has.
