@@ -24,9 +24,11 @@ impl Engine {
         Engine::with_options(EngineOptions::default())
     }
 
-    /// An engine with options of its own. V8 itself is set up once in a process, whatever the engine.
+    /// An engine with options of its own.
+    ///
+    /// V8 itself is set up once in a process, whatever the engine, by the thread of the first isolate: this does
+    /// not wait for it.
     pub fn with_options(options: EngineOptions) -> Engine {
-        initialize_v8();
         let engine =
             Engine(Arc::new(Inner { clock: Clock::default(), warm: Mutex::default(), options }));
         engine.refill();
@@ -93,7 +95,8 @@ impl Default for EngineOptions {
     }
 }
 
-fn initialize_v8() {
+/// Sets V8 up, unless that was done. Comes before anything else of V8's.
+pub(crate) fn initialize_v8() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         v8::V8::set_flags_from_string(FLAGS);

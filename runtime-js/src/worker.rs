@@ -11,7 +11,8 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    CellSpec, EventSink, cell::Shared, limits::HeapGuard, realm::Realm, run, tenant::Idle,
+    CellSpec, EventSink, cell::Shared, engine::initialize_v8, limits::HeapGuard, realm::Realm, run,
+    tenant::Idle,
 };
 
 /// A thread with one isolate. Clones are the same worker.
@@ -96,6 +97,7 @@ impl Worker {
     }
 
     fn main(self) {
+        initialize_v8();
         let guard = Arc::new(HeapGuard::new(self.0.heap_bytes));
         let mut isolate = guard.new_isolate();
         let _ = self.0.isolate.set(isolate.thread_safe_handle());

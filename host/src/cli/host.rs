@@ -76,11 +76,14 @@ pub(super) fn run(arguments: HostArguments) -> Result<u8, UsageError> {
         .enable_all()
         .build()
         .map_err(|error| UsageError::new(format!("cannot start the runtime: {error}")))?;
-    let served = runtime.block_on(serve(options, |address| {
+    let serving = serve(options, |address| {
         let mut stdout = std::io::stdout().lock();
         // Whoever does not read it knows the address.
         let _ = writeln!(stdout, "listening on ws://{address}").and_then(|()| stdout.flush());
-    }));
+    });
+    // As a task, and not on this thread: there each message would be handed over from and to the runtime's threads.
+    let served = runtime.block_on(async { tokio::spawn(serving).await });
+    let served = served.map_err(|error| UsageError::new(format!("the host failed: {error}")))?;
     // Not waited for: a read of a terminal ends when somebody types, a cell in one long built-in when it is done.
     runtime.shutdown_background();
     match served {
