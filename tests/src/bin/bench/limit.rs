@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use codemode_runtime_js::{Engine, EngineOptions};
+use codemode_runtime_js::{CellSpec, Engine, EngineOptions, Event};
 
 use crate::{
     error::Error,
@@ -48,7 +48,7 @@ pub(crate) fn start(scale: Scale) -> Result<Vec<f64>, Error> {
 }
 
 pub(crate) fn isolate(scale: Scale) -> Result<Vec<f64>, Error> {
-    start_v8();
+    start_v8()?;
     let mut samples = Vec::new();
     for _ in 0..scale.of(50) {
         let began = Instant::now();
@@ -61,7 +61,7 @@ pub(crate) fn isolate(scale: Scale) -> Result<Vec<f64>, Error> {
 }
 
 pub(crate) fn contexts_per_second(scale: Scale) -> Result<Vec<f64>, Error> {
-    start_v8();
+    start_v8()?;
     let each = scale.of(500);
     let cores = thread::available_parallelism()?.get();
     let began = Instant::now();
@@ -80,7 +80,7 @@ pub(crate) fn contexts_per_second(scale: Scale) -> Result<Vec<f64>, Error> {
 }
 
 pub(crate) fn json_parse(scale: Scale) -> Result<Vec<f64>, Error> {
-    start_v8();
+    start_v8()?;
     let text = Payload::new().value();
     let mut isolate = v8::Isolate::new(v8::CreateParams::default());
     let mut samples = Vec::new();
@@ -108,7 +108,7 @@ pub(crate) fn waiting_isolates(scale: Scale) -> Result<Vec<f64>, Error> {
 
 /// The other side of [`waiting_isolates`].
 pub(crate) fn hold_isolates(count: usize) -> Result<(), Error> {
-    start_v8();
+    start_v8()?;
     let pid = std::process::id();
     run_script(&mut v8::Isolate::new(v8::CreateParams::default()), "1 + 1")?;
     let before = memory::pss_kib(pid)?;
@@ -133,7 +133,7 @@ pub(crate) fn hold_isolates(count: usize) -> Result<(), Error> {
 
 /// p50 and p99.
 pub(crate) fn terminate(scale: Scale) -> Result<Vec<f64>, Error> {
-    start_v8();
+    start_v8()?;
     let (send_handle, handles) = mpsc::channel();
     let (send_end, ends) = mpsc::channel();
     let times = scale.of(200);
@@ -220,8 +220,21 @@ impl Payload {
     }
 }
 
-fn start_v8() {
-    drop(Engine::with_options(EngineOptions { warm_isolates: 0, ..EngineOptions::default() }));
+/// The set-up is that of our own engine, flags included. It is done when a cell of its has run.
+fn start_v8() -> Result<(), Error> {
+    let engine =
+        Engine::with_options(EngineOptions { warm_isolates: 0, ..EngineOptions::default() });
+    let (ended, end) = mpsc::channel();
+    let sink = move |event| {
+        if let Event::End(_) = event {
+            let _ = ended.send(());
+        }
+    };
+    let _cell = engine
+        .tenant()
+        .start(CellSpec::new(""), sink)
+        .map_err(|error| Error::new(error.to_string()))?;
+    end.recv().map_err(|_| Error::new("a cell did not end"))
 }
 
 /// In a context of its own.

@@ -202,6 +202,18 @@ pub(crate) const ALL: &[Row] = &[
         limit_is: "a process that only answers",
     },
     Row {
+        name: "first",
+        what: "from starting the host to the result of its first cell",
+        figures: &[Figure {
+            title: "host start to the first cell's result",
+            unit: Unit::Millis,
+            target: Target::Open,
+        }],
+        measure: Measure::Host(process::first_cell),
+        limit: None,
+        limit_is: "",
+    },
+    Row {
         name: "terminate",
         what: "`while (true) {}`: from the terminate request to its outcome",
         figures: &[
