@@ -1,6 +1,8 @@
 //! What a cell does, on the way to stdout and stderr.
 
 use std::{
+    borrow::Cow,
+    collections::HashMap,
     io::{self, StdoutLock, Write},
     path::PathBuf,
     sync::mpsc::{self, Receiver, Sender},
@@ -15,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::{media::MediaFolder, progress::Progress, report, stderr_is_terminal};
+use crate::workspace::OutputStream;
 
 /// A thread that prints, so that neither the cell nor the signals wait for whoever reads.
 pub(super) struct Printer {
@@ -44,8 +47,15 @@ pub(super) enum Happening {
         took: Duration,
         result: Option<Result<Json, ToolFailure>>,
     },
+    /// A command printed something while it ran.
+    CommandPrinted {
+        call: String,
+        stream: OutputStream,
+        bytes: Vec<u8>,
+    },
     Notified(String),
     Yielded,
+    /// The last.
     Ended {
         ending: Ending,
         usage: Option<Usage>,
@@ -53,8 +63,8 @@ pub(super) enum Happening {
 }
 
 impl Printer {
-    /// Starts the thread. It prints what is sent until the last sender is dropped, or until stdout is closed, which it
-    /// tells through the last part of what it returns.
+    /// Starts the thread. It prints what is sent until the cell has ended, or until stdout is closed, which it tells through
+    /// the last part of what it returns.
     pub(super) fn start(
         style: Style,
     ) -> io::Result<(Printer, Sender<Happening>, oneshot::Receiver<()>)> {
@@ -76,7 +86,7 @@ impl Printer {
     }
 }
 
-/// Prints until there is no more. What is there at once is written at once.
+/// Prints until the cell has ended. What is there at once is written at once.
 fn print_all(style: Style, happenings: &Receiver<Happening>) -> io::Result<()> {
     let mut print: Box<dyn Print> = match style {
         Style::Json => Box::new(ForPrograms),
@@ -85,9 +95,16 @@ fn print_all(style: Style, happenings: &Receiver<Happening>) -> io::Result<()> {
             media: MediaFolder::new(media),
         }),
     };
+    let mut commands = CommandLines::default();
     let mut next = happenings.recv().ok();
     while let Some(happening) = next {
-        print.print(happening)?;
+        let last = matches!(happening, Happening::Ended { .. });
+        for happening in commands.by_line(happening) {
+            print.print(happening)?;
+        }
+        if last {
+            break;
+        }
         next = match happenings.try_recv() {
             Ok(happening) => Some(happening),
             Err(_) => {
@@ -98,6 +115,48 @@ fn print_all(style: Style, happenings: &Receiver<Happening>) -> io::Result<()> {
     }
     io::stdout().flush()
 }
+
+/// What commands print, put together to whole lines: a chunk may end within a character.
+#[derive(Default)]
+struct CommandLines {
+    partial: HashMap<(String, OutputStream), Vec<u8>>,
+}
+
+impl CommandLines {
+    /// The happening; of what a command printed, the lines that are whole. Before a call is over come its last ones.
+    fn by_line(&mut self, happening: Happening) -> Vec<Happening> {
+        match happening {
+            Happening::CommandPrinted { call, stream, bytes } => {
+                let partial = self.partial.entry((call.clone(), stream)).or_default();
+                partial.extend(bytes);
+                let whole = partial.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+                if whole == 0 && partial.len() < MAX_PARTIAL_BYTES {
+                    return Vec::new();
+                }
+                let rest = if whole == 0 { Vec::new() } else { partial.split_off(whole) };
+                let bytes = std::mem::replace(partial, rest);
+                vec![Happening::CommandPrinted { call, stream, bytes }]
+            }
+            Happening::CallFinished { call, took, result } => {
+                let mut happenings = Vec::new();
+                for stream in [OutputStream::Stdout, OutputStream::Stderr] {
+                    if let Some(bytes) = self.partial.remove(&(call.clone(), stream))
+                        && !bytes.is_empty()
+                    {
+                        let call = call.clone();
+                        happenings.push(Happening::CommandPrinted { call, stream, bytes });
+                    }
+                }
+                happenings.push(Happening::CallFinished { call, took, result });
+                happenings
+            }
+            happening => vec![happening],
+        }
+    }
+}
+
+/// A line longer than this is printed in parts.
+const MAX_PARTIAL_BYTES: usize = 64 << 10;
 
 trait Print {
     fn print(&mut self, happening: Happening) -> io::Result<()>;
@@ -127,6 +186,9 @@ impl Print for ForPeople {
             Happening::CallStarted(call) => progress.call_started(&call),
             Happening::CallFinished { call, took, result } => {
                 progress.call_finished(&call, took, result.as_ref());
+            }
+            Happening::CommandPrinted { bytes, .. } => {
+                progress.command_printed(&String::from_utf8_lossy(&bytes));
             }
             Happening::Notified(text) => progress.notified(&text),
             Happening::Yielded => {}
@@ -201,6 +263,11 @@ enum Line<'a> {
         error: Option<&'a str>,
         cancelled: bool,
     },
+    ToolOutput {
+        id: &'a str,
+        stream: &'static str,
+        text: Cow<'a, str>,
+    },
     Notify {
         text: &'a str,
     },
@@ -232,6 +299,14 @@ impl Line<'_> {
                     .and_then(|result| result.as_ref().err())
                     .map(|failure| failure.message.as_str()),
                 cancelled: result.is_none(),
+            },
+            Happening::CommandPrinted { call, stream, bytes } => Line::ToolOutput {
+                id: call,
+                stream: match stream {
+                    OutputStream::Stdout => "stdout",
+                    OutputStream::Stderr => "stderr",
+                },
+                text: String::from_utf8_lossy(bytes),
             },
             Happening::Notified(text) => Line::Notify { text },
             Happening::Yielded => Line::Yield,

@@ -82,6 +82,13 @@ impl Progress {
         self.line(&format!("{CYAN}notify{CYAN:#} {text}"));
     }
 
+    /// What a command printed, line by line.
+    pub(super) fn command_printed(&self, text: &str) {
+        for line in text.lines() {
+            self.line(&format!("{DIM}  |{DIM:#} {}", shorten(line, MAX_LINE)));
+        }
+    }
+
     /// Does something that prints to stdout, with the bars out of its way.
     pub(super) fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         match &self.screen {
@@ -148,6 +155,7 @@ const TICK: Duration = Duration::from_millis(100);
 const MAX_ARGUMENT: usize = 60;
 const MAX_ARGUMENTS: usize = 100;
 const MAX_REMARK: usize = 200;
+const MAX_LINE: usize = 400;
 
 const DIM: Style = Style::new().dimmed();
 const GREEN: Style = AnsiColor::Green.on_default();

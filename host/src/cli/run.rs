@@ -21,6 +21,7 @@ use super::{
     printer::{Happening, Printer, Style},
     report, units, workspace_step,
 };
+use crate::workspace::{OutputChunk, OutputObserver};
 
 /// Run one cell of JavaScript or TypeScript to its end
 ///
@@ -79,8 +80,15 @@ pub(super) fn run(arguments: RunArguments) -> Result<u8, UsageError> {
     } else {
         Style::People { quiet: arguments.quiet, media: arguments.media_dir.clone() }
     };
+    let (printer, happenings, broken_pipe) = Printer::start(style)
+        .map_err(|error| UsageError::new(format!("no thread can be started: {error}")))?;
+    let workspace = workspace.observe_output(command_output(happenings.clone()));
     let step = workspace_step(workspace, arguments.tool_timeout);
-    let code = tokio.block_on(run_cell(&arguments, Arc::new(step), file, source, style))?;
+    let output = Output { happenings, broken_pipe };
+    let result = tokio.block_on(run_cell(&arguments, Arc::new(step), file, source, output));
+    let (ending, interruption) = result?;
+    printer.join();
+    let code = interruption.unwrap_or_else(|| explain(&ending, &arguments));
     // What a tool may still be doing in the background is nobody's any more.
     tokio.shutdown_background();
     Ok(code)
@@ -109,13 +117,31 @@ fn read_source(file: &Path) -> Result<(String, String), UsageError> {
     Ok((name, source))
 }
 
+/// Passes on what commands print while they run.
+fn command_output(happenings: mpsc::Sender<Happening>) -> OutputObserver {
+    Arc::new(move |chunk: OutputChunk<'_>| {
+        let _ = happenings.send(Happening::CommandPrinted {
+            call: chunk.call_id.to_owned(),
+            stream: chunk.stream,
+            bytes: chunk.bytes.to_vec(),
+        });
+    })
+}
+
+/// Where to tell what happens, and who says that nobody reads it any more.
+struct Output {
+    happenings: mpsc::Sender<Happening>,
+    broken_pipe: oneshot::Receiver<()>,
+}
+
+/// Runs the cell to its end. Returns how it ended, and the exit code of who ended it.
 async fn run_cell(
     arguments: &RunArguments,
     step: Arc<Step>,
     file: String,
     source: String,
-    style: Style,
-) -> Result<u8, UsageError> {
+    output: Output,
+) -> Result<(Ending, Option<u8>), UsageError> {
     // The one cell makes the one isolate; nothing is prepared for a next one.
     let engine =
         Engine::with_options(EngineOptions { warm_isolates: 0, ..EngineOptions::default() });
@@ -130,11 +156,10 @@ async fn run_cell(
     };
     let session =
         InProcessCodeModeSession::new(engine.tenant(), tokio::runtime::Handle::current(), options);
-    let (printer, happenings, broken_pipe) = Printer::start(style)
-        .map_err(|error| UsageError::new(format!("no thread can be started: {error}")))?;
+    let Output { happenings, broken_pipe } = output;
     let (ended, end) = oneshot::channel();
     let observer = Observer {
-        happenings: happenings.clone(),
+        happenings,
         whole_results: arguments.json,
         ended: parking_lot::Mutex::new(Some(ended)),
     };
@@ -144,16 +169,7 @@ async fn run_cell(
     let started = session
         .start(step, request, options)
         .map_err(|error| UsageError::new(error.to_string()))?;
-    drop(happenings);
-    let interruption = watch(&session, &started.cell_id, end, broken_pipe).await;
-    let (ending, interruption) = interruption;
-    drop(started);
-    drop(session);
-    printer.join();
-    if let Some(code) = interruption {
-        return Ok(code);
-    }
-    Ok(explain(&ending, arguments))
+    Ok(watch(&session, &started.cell_id, end, broken_pipe).await)
 }
 
 /// Waits for the end of the cell, and ends it when somebody asks for that. Returns how it ended, and the exit code of

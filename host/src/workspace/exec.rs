@@ -46,7 +46,7 @@ pub struct OutputChunk<'a> {
 }
 
 /// One of a command's two outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutputStream {
     /// Standard output.
     Stdout,

@@ -193,6 +193,25 @@ fn calls_are_shown_on_stderr_unless_quiet() {
 }
 
 #[test]
+fn commands_are_heard_while_they_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let cell = "await tools.exec_command({command: 'printf one; sleep 0.1; echo two; echo \\\\303\\\\251 >&2; printf end'})";
+    let output = codemode(folder.path(), &["run", "--json", "--allow-exec"], cell);
+    let mut heard = [String::new(), String::new()];
+    for line in output.stdout.lines() {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if line["event"] == "tool_output" {
+            assert_eq!(line["id"], "tool-1");
+            heard[usize::from(line["stream"] == "stderr")] += line["text"].as_str().unwrap();
+        }
+    }
+    assert_eq!(heard[0], "onetwo\nend");
+    let output = codemode(folder.path(), &["run", "--allow-exec"], cell);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("  | onetwo\n") && stderr.contains("  | end\n"), "{stderr}");
+}
+
+#[test]
 fn json_is_one_event_a_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "hello\n").unwrap();

@@ -30,7 +30,7 @@ pub(crate) struct Host {
 pub(crate) struct Message {
     pub(crate) kind: Kind,
     pub(crate) id: i64,
-    /// Of a [`Kind::Started`].
+    /// Of a cell that was started.
     pub(crate) cell: Option<String>,
 }
 
