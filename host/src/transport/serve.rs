@@ -34,7 +34,7 @@ pub struct WebSocketOptions {
 }
 
 /// Serves clients until the one on stdio is gone, or until the process is told to stop by SIGTERM or SIGINT.
-/// Within a multi-threaded tokio runtime.
+/// Within a tokio runtime, whichever kind.
 ///
 /// The first signal drains the host ([`Host::drain`]); the second ends it at once.
 ///
