@@ -1,6 +1,6 @@
 //! One thing after another, and how long each takes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     error::Error,
@@ -13,20 +13,31 @@ use crate::{
 
 /// p50 and p99.
 pub(super) fn trivial(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> {
+    let mut samples = one_by_one(subject, scale.of(500), Duration::ZERO)?;
+    Ok(vec![percentile(&mut samples, 0.5), percentile(&mut samples, 0.99)])
+}
+
+/// p50.
+pub(super) fn paced(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> {
+    let mut samples = one_by_one(subject, scale.of(100), Duration::from_millis(5))?;
+    Ok(vec![percentile(&mut samples, 0.5)])
+}
+
+fn one_by_one(subject: &Subject, cells: usize, pause: Duration) -> Result<Vec<f64>, Error> {
     let (mut host, _) = Host::start(subject)?;
     host.open("s")?;
     host.warm_up("s", 20)?;
     let mut samples = Vec::new();
-    for _ in 0..scale.of(500) {
-        let id = host.id();
-        let frame = frames::execute(id, "s", "text('hi')", YIELD_NEVER_MS);
+    for _ in 0..cells {
+        let frame = frames::execute(host.id(), "s", "text('hi')", YIELD_NEVER_MS);
+        std::thread::sleep(pause);
         let began = Instant::now();
         host.send(&frame)?;
         host.until(Kind::Initial)?;
         samples.push(millis_since(began));
         host.until(Kind::Closed)?;
     }
-    Ok(vec![percentile(&mut samples, 0.5), percentile(&mut samples, 0.99)])
+    Ok(samples)
 }
 
 /// p50.

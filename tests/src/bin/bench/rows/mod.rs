@@ -94,6 +94,18 @@ pub(crate) const ALL: &[Row] = &[
         limit_is: "the same frames through a process that only answers",
     },
     Row {
+        name: "paced",
+        what: "a trivial cell 5 ms after the last one was closed",
+        figures: &[Figure {
+            title: "trivial cell after a pause of 5 ms, p50",
+            unit: Unit::Millis,
+            target: Target::Open,
+        }],
+        measure: Measure::Host(latency::paced),
+        limit: None,
+        limit_is: "",
+    },
+    Row {
         name: "session",
         what: "a new session and a trivial cell in it, asked for in one write",
         figures: &[Figure {
