@@ -12,6 +12,7 @@
   const TypeErrorOf = TypeError;
   const PromiseOf = Promise;
   const then = uncurry(Promise.prototype.then);
+  const promiseResolve = Promise.resolve;
   const mapForEach = uncurry(Map.prototype.forEach);
   const setForEach = uncurry(Set.prototype.forEach);
   const dateText = uncurry(Date.prototype.toISOString);
@@ -159,7 +160,7 @@
         push(ready, result);
         if (wake) { const w = wake; wake = undefined; w(); }
       };
-      then(new PromiseOf((resolve) => resolve(promise)),
+      then(apply(promiseResolve, PromiseOf, [promise]),
         (value) => announce({ index, status: 'fulfilled', value }),
         (reason) => announce({ index, status: 'rejected', reason }));
     }

@@ -12,6 +12,8 @@ use codemode_host_protocol::{ToolDefinition, ToolKind, ToolName};
 pub struct ToolCatalog {
     entries: Vec<Entry>,
     by_identifier: HashMap<String, usize>,
+    /// Indexes of the first tools of each identifier, in order.
+    places: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -34,12 +36,14 @@ impl ToolCatalog {
                 kind: definition.kind,
             })
             .collect();
-        let by_identifier = entries
-            .iter()
-            .enumerate()
-            .map(|(index, entry)| (entry.identifier.clone(), index))
-            .collect();
-        ToolCatalog { entries, by_identifier }
+        let mut by_identifier = HashMap::new();
+        let mut places = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if by_identifier.insert(entry.identifier.clone(), index).is_none() {
+                places.push(index);
+            }
+        }
+        ToolCatalog { entries, by_identifier, places }
     }
 
     /// The index of the tool that `tools[identifier]` is.
@@ -56,13 +60,12 @@ impl ToolCatalog {
         &self.entries
     }
 
-    /// The names of the properties of `tools`, in the order in which they were advertised.
+    /// The names of the properties of `tools`, in the order in which they were first advertised.
     pub(crate) fn identifiers(&self) -> impl Iterator<Item = &str> {
-        self.entries
+        self.places
             .iter()
-            .enumerate()
-            .filter(|(index, entry)| self.index_of(&entry.identifier) == Some(*index))
-            .map(|(_, entry)| entry.identifier.as_str())
+            .filter_map(|&index| self.entries.get(index))
+            .map(|entry| entry.identifier.as_str())
     }
 
     /// The identifiers that a model may have meant by `name`, nearest first.

@@ -55,6 +55,7 @@ pub(crate) fn run_cell(
         writes: Default::default(),
         written_bytes: Default::default(),
         calls: Default::default(),
+        touched_tools: Default::default(),
         timers: Default::default(),
         calls_made: Default::default(),
         output_bytes: Default::default(),

@@ -32,6 +32,8 @@ pub(crate) struct CellState {
     pub(crate) writes: RefCell<BTreeMap<String, Json>>,
     pub(crate) written_bytes: Cell<usize>,
     pub(crate) calls: RefCell<HashMap<CallId, PendingCall>>,
+    /// What became of the properties of `tools` that the cell has touched.
+    pub(crate) touched_tools: RefCell<HashMap<u32, TouchedTool>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) calls_made: Cell<u64>,
     pub(crate) output_bytes: Cell<usize>,
@@ -46,6 +48,15 @@ pub(crate) struct PendingCall {
     /// Made when the call was, so that its stack shows the call; thrown if the call fails.
     pub(crate) error: v8::Global<v8::Object>,
     pub(crate) tool: String,
+}
+
+/// A property of `tools` that the cell has touched.
+#[derive(Clone)]
+pub(crate) enum TouchedTool {
+    /// The tool's function, or what the cell put in its place.
+    Value(v8::Global<v8::Value>),
+    /// The cell deleted it.
+    Deleted,
 }
 
 /// Why the cell runs no further, found from within.

@@ -10,7 +10,7 @@ use codemode_host_protocol::{Json, ToolFailure};
 use super::{throw, to_json};
 use crate::{
     CallId, Event, ToolCall,
-    state::{CellState, PendingCall},
+    state::{CellState, PendingCall, TouchedTool},
 };
 
 pub(super) fn install(
@@ -21,7 +21,10 @@ pub(super) fn install(
     template.set_named_property_handler(
         v8::NamedPropertyHandlerConfiguration::new()
             .getter(get)
+            .setter(set)
             .query(query)
+            .deleter(delete)
+            .definer(define)
             .enumerator(enumerate)
             .flags(v8::PropertyHandlerFlags::ONLY_INTERCEPT_STRINGS),
     );
@@ -122,37 +125,88 @@ fn call<'s>(
     state.tell(scope, Event::ToolCall(event));
 }
 
-/// Makes the function of a tool when it is first looked up; from then on it is an ordinary property.
-fn get(
-    scope: &mut v8::PinScope<'_, '_>,
-    key: v8::Local<'_, v8::Name>,
-    args: v8::PropertyCallbackArguments<'_>,
+/// Makes the function of a tool when it is first looked up.
+fn get<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Name>,
+    _args: v8::PropertyCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) -> v8::Intercepted {
-    let Some(index) = lookup(scope, key, &args) else { return v8::Intercepted::kNo };
-    let index = v8::Integer::new_from_unsigned(scope, index);
+    let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
+    let touched = state.touched_tools.borrow().get(&index).cloned();
+    if let Some(TouchedTool::Value(value)) = touched {
+        rv.set(v8::Local::new(scope, value));
+        return v8::Intercepted::kYes;
+    }
+    let data = v8::Integer::new_from_unsigned(scope, index);
     let function = v8::Function::builder(call)
-        .data(index.into())
+        .data(data.into())
         .constructor_behavior(v8::ConstructorBehavior::Throw)
         .build(scope);
     let Some(function) = function else { return v8::Intercepted::kNo };
     if let Ok(name) = key.try_cast::<v8::String>() {
         function.set_name(name);
     }
-    args.holder().create_data_property(scope, key, function.into());
-    rv.set(function.into());
+    let value: v8::Local<'_, v8::Value> = function.into();
+    rv.set(value);
+    touch(scope, &state, index, value);
     v8::Intercepted::kYes
 }
 
-fn query(
-    scope: &mut v8::PinScope<'_, '_>,
-    key: v8::Local<'_, v8::Name>,
-    args: v8::PropertyCallbackArguments<'_>,
+/// `tools.name = value`: the cell may put what it likes in a tool's place.
+fn set<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Name>,
+    value: v8::Local<'s, v8::Value>,
+    _args: v8::PropertyCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, ()>,
+) -> v8::Intercepted {
+    let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
+    touch(scope, &state, index, value);
+    v8::Intercepted::kYes
+}
+
+/// `Object.defineProperty(tools, name, {value})`.
+fn define<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Name>,
+    descriptor: &v8::PropertyDescriptor,
+    _args: v8::PropertyCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, ()>,
+) -> v8::Intercepted {
+    let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
+    if descriptor.has_value() {
+        let value = descriptor.value();
+        touch(scope, &state, index, value);
+        return v8::Intercepted::kYes;
+    }
+    // An accessor becomes a property as any other, in place of the tool.
+    state.touched_tools.borrow_mut().insert(index, TouchedTool::Deleted);
+    v8::Intercepted::kNo
+}
+
+fn delete<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Name>,
+    _args: v8::PropertyCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Boolean>,
+) -> v8::Intercepted {
+    let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
+    state.touched_tools.borrow_mut().insert(index, TouchedTool::Deleted);
+    rv.set_bool(true);
+    v8::Intercepted::kYes
+}
+
+fn query<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Name>,
+    _args: v8::PropertyCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Integer>,
 ) -> v8::Intercepted {
-    if lookup(scope, key, &args).is_none() {
+    if lookup(scope, key).is_none() {
         return v8::Intercepted::kNo;
     }
+    // Writable, enumerable, configurable.
     rv.set_int32(0);
     v8::Intercepted::kYes
 }
@@ -163,28 +217,41 @@ fn enumerate(
     mut rv: v8::ReturnValue<'_, v8::Array>,
 ) {
     let Some(state) = CellState::of(scope) else { return };
-    let names: Option<Vec<v8::Local<'_, v8::Value>>> = state
-        .catalog
-        .identifiers()
-        .map(|name| v8::String::new(scope, name).map(Into::into))
-        .collect();
-    if let Some(names) = names {
-        rv.set(v8::Array::new_with_elements(scope, &names));
+    let mut names: Vec<v8::Local<'_, v8::Value>> = Vec::new();
+    for name in state.catalog.identifiers() {
+        if present(&state, name).is_none() {
+            continue;
+        }
+        let Some(name) = v8::String::new(scope, name) else { return };
+        names.push(name.into());
     }
+    rv.set(v8::Array::new_with_elements(scope, &names));
 }
 
-/// The tool of that name, unless the object has a property of its own by now.
+/// The running cell, and the index of the tool of that name, unless the cell has deleted it.
 fn lookup(
     scope: &mut v8::PinScope<'_, '_>,
     key: v8::Local<'_, v8::Name>,
-    args: &v8::PropertyCallbackArguments<'_>,
-) -> Option<u32> {
+) -> Option<(Rc<CellState>, u32)> {
     let state = CellState::of(scope)?;
-    let index = state.catalog.index_of(&key.to_rust_string_lossy(scope))?;
-    if args.holder().has_real_named_property(scope, key)? {
-        return None;
-    }
-    u32::try_from(index).ok()
+    let index = present(&state, &key.to_rust_string_lossy(scope))?;
+    Some((state, index))
+}
+
+fn present(state: &CellState, identifier: &str) -> Option<u32> {
+    let index = u32::try_from(state.catalog.index_of(identifier)?).ok()?;
+    let deleted = matches!(state.touched_tools.borrow().get(&index), Some(TouchedTool::Deleted));
+    (!deleted).then_some(index)
+}
+
+fn touch(
+    scope: &mut v8::PinScope<'_, '_>,
+    state: &CellState,
+    index: u32,
+    value: v8::Local<'_, v8::Value>,
+) {
+    let value = v8::Global::new(scope, value);
+    state.touched_tools.borrow_mut().insert(index, TouchedTool::Value(value));
 }
 
 /// `ALL_TOOLS`: `{name, description}` of every tool, in the order in which the step advertised them.

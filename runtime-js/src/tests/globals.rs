@@ -26,10 +26,19 @@ fn tools_are_called_with_json_and_give_json() {
 
 #[test]
 fn a_tool_may_be_replaced_by_the_cell() {
-    expect![["mine\n{\"value\":\"mine\",\"writable\":true,\"enumerable\":true,\"configurable\":true}\n"]]
-        .assert_eq(&run(
-            "tools.echo = 'mine'; text(tools.echo); text(Object.getOwnPropertyDescriptor(tools, 'echo'))",
-        ));
+    expect![[r#"
+        mine {"value":"mine","writable":true,"enumerable":true,"configurable":true} echo,fail,never
+        defined  true false echo,never,fail,other
+        1 undefined 2
+    "#]]
+    .assert_eq(&run("tools.never; tools.echo = 'mine';
+         text([tools.echo, JSON.stringify(Object.getOwnPropertyDescriptor(tools, 'echo')), Object.keys(tools)].join(' '));
+         Object.defineProperty(tools, 'echo', {value: 'defined'});
+         const deleted = delete tools.fail;
+         text([tools.echo, tools.fail, deleted, 'fail' in tools, Object.keys({...tools, fail: 0, other: 0})].join(' '));
+         tools.fail = 1; tools.own = 2;
+         Object.defineProperty(tools, 'never', {get: () => undefined, configurable: true});
+         text([tools.fail, tools.never, tools.own].join(' ').replace('  ', ' undefined '))"));
 }
 
 #[test]
@@ -72,6 +81,15 @@ fn calls_run_at_once_and_settle_in_any_order() {
          }
          text('done');
          await stream_settled([1, tools.echo(2)], async (r) => text('streamed ' + r.index));",
+    ));
+}
+
+#[test]
+fn what_is_settled_already_comes_in_the_order_of_the_list() {
+    expect![["0,1,2,3\n"]].assert_eq(&run(
+        "const order = [];
+         for await (const { index } of as_settled([Promise.resolve(1), 2, Promise.reject(3), 'd'])) order.push(index);
+         text(order.join())",
     ));
 }
 
