@@ -1,0 +1,17 @@
+//! Our host held against the reference, and against itself under load.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod conversations;
+
+use std::{fs, path::Path};
+
+use codemode_tests::Listed;
+
+/// `tests/` of the checkout.
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn listed() -> Listed {
+    Listed::parse(&fs::read_to_string(folder().join("../docs/differences.md")).unwrap())
+}
