@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod conversations;
+mod soak;
 mod turns;
 
 use std::{fs, path::Path};
