@@ -65,7 +65,9 @@ fn fetch_reference(target: &Path) -> Result<(), Error> {
         return Err(Error::new(format!("{archive} has no {HOST}")));
     }
     let package = folder.join("package");
-    fs::rename(partial.join("package"), &package).map_err(|e| Error::file("create", &package, &e))
+    fs::rename(partial.join("package"), &package)
+        .and_then(|()| fs::remove_dir(&partial))
+        .map_err(|e| Error::file("create", &package, &e))
 }
 
 const PACKAGE: &str = "@openai/codex@0.169.0-linux-x64";
