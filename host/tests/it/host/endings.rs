@@ -1,8 +1,12 @@
 //! How a host ends, and what it leaves behind.
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
-use super::raw::{Raw, host_command, texts};
+use super::{
+    desk::within,
+    raw::{Raw, frame, host_command, texts},
+};
 
 #[tokio::test]
 async fn a_client_that_hangs_up_ends_the_host_whatever_runs() {
@@ -21,9 +25,21 @@ async fn a_client_that_hangs_up_ends_the_host_whatever_runs() {
 #[tokio::test]
 async fn a_client_that_stops_reading_ends_the_host() {
     let mut raw = Raw::open().await;
+    raw.execute_for("for (;;);", &[], 60_000).await;
     raw.stop_reading();
-    // Something to write is what tells the host.
-    raw.execute_for("for (;;);", &[], 0).await;
+    // The host learns of it when it writes. Now and then a write is too early: a process that another test is just
+    // about to start holds the reading end a moment longer.
+    let mut stdin = raw.stdin.take().unwrap();
+    let noticed = async {
+        for id in 100.. {
+            let request = json!({"method": "session/shutdown", "sessionId": "none"});
+            let message = json!({"type": "operation/request", "id": id, "request": request});
+            if stdin.write_all(&frame(message.to_string().as_bytes())).await.is_err() {
+                return;
+            }
+        }
+    };
+    within(noticed).await;
     let (status, stderr) = raw.ended().await;
     assert_eq!(status.code(), Some(1));
     assert!(stderr.contains("writing to the client failed"), "{stderr}");
