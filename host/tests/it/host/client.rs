@@ -315,13 +315,12 @@ async fn limits_and_truncation_are_asked_for(place: Place) {
     desk.answer("2 tool-1", "null");
     let filled = "const all = []; for (;;) all.push(new Array(1000).fill(1.5))";
     let cell = start(&session, desk.step(), filled).await;
-    drop(within(cell.response).await.unwrap());
-    let outcome = loop {
-        let outcome = within(session.wait(&cell.cell_id, MINUTE, Some(10_000))).await.unwrap();
-        if outcome.response().is_terminal() {
-            break super::desk::show_outcome(Ok(outcome));
-        }
-    };
+    let mut last = within(cell.response).await.unwrap().into_inner();
+    while !last.is_terminal() {
+        let next = within(session.wait(&cell.cell_id, MINUTE, Some(10_000))).await.unwrap();
+        last = next.response().clone();
+    }
+    let outcome = show(&last);
     assert!(outcome.starts_with("result[\"Script error:"), "{outcome}");
 }
 
