@@ -2,15 +2,23 @@
 
 use std::{
     future::Future,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Instant,
 };
 
 use codemode_host_protocol::{Json, ToolFailure, ToolInvocation};
 use codemode_runtime_js::{CallId, ToolCall};
+use futures_util::{
+    StreamExt as _,
+    future::{AbortHandle, Abortable},
+    stream::FuturesUnordered,
+};
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, sync::Notify, task::unconstrained};
 
 use crate::{
     CellLimit, ToolFuture,
@@ -82,7 +90,7 @@ impl Cell {
     }
 
     /// Runs `start` and the first part of its future here and now, so that the order of the cell's program
-    /// is kept, and what is over at once costs no task. What is left becomes a task.
+    /// is kept, and what is over at once costs no task. What is left goes to the cell's driver.
     fn launch<T: 'static>(
         &self,
         start: impl FnOnce() -> ToolFuture<T>,
@@ -95,11 +103,13 @@ impl Cell {
             Err(_) => return over(&mut ticket, Err(panicked())),
         };
         let key = ticket.key;
-        let mut task = Task { future, ticket, over };
-        if Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-            return;
-        }
-        let abort = self.session.tokio.spawn(task).abort_handle();
+        let (abort, registration) = AbortHandle::new_pair();
+        let task = Abortable::new(Task { future, ticket, over }, registration);
+        let task = Box::pin(async {
+            // Aborted or over: what there is to do, its ticket does.
+            let _ = task.await;
+        });
+        self.driver.launch(task, &self.session.tokio);
         let late = self.with(|state, _| {
             let running = matches!(state.phase, Phase::Running);
             let open = state.open.tasks.get_mut(&key)?;
@@ -112,6 +122,91 @@ impl Cell {
         if let Some(abort) = late {
             abort.abort();
         }
+    }
+}
+
+/// Runs what a cell has open, and goes on with each in the order in which they were woken: so answers reach the cell in
+/// the order in which they arrived. Tasks of their own would be taken up as the runtime's threads come by.
+#[derive(Default)]
+pub(crate) struct Driver {
+    open: Mutex<Open>,
+    woken: Arc<Woken>,
+}
+
+#[derive(Default)]
+struct Open {
+    tasks: FuturesUnordered<Launched>,
+    /// Whether a task of the runtime runs what is woken.
+    driven: bool,
+}
+
+type Launched = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Driver {
+    /// Takes a task, and runs it here and now until it waits for something.
+    ///
+    /// What is run never comes back here: only the cell's own thread launches.
+    fn launch(self: &Arc<Driver>, task: Launched, tokio: &Handle) {
+        let mut open = self.open.lock();
+        open.tasks.push(task);
+        self.run(&mut open);
+        if open.tasks.is_empty() || open.driven {
+            return;
+        }
+        open.driven = true;
+        drop(open);
+        // With a budget, a burst of answers would be cut, and what was left over go behind newer ones.
+        tokio.spawn(unconstrained(Arc::clone(self).drive()));
+    }
+
+    /// Runs what is woken until all is over.
+    async fn drive(self: Arc<Driver>) {
+        let mut driving = Driving { driver: self, done: false };
+        loop {
+            driving.driver.woken.0.notified().await;
+            let mut open = driving.driver.open.lock();
+            driving.driver.run(&mut open);
+            if open.tasks.is_empty() {
+                driving.done = true;
+                // From here on another may drive.
+                open.driven = false;
+                return;
+            }
+        }
+    }
+
+    /// Runs all that was woken.
+    fn run(&self, open: &mut Open) {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        let mut cx = Context::from_waker(&waker);
+        while let Poll::Ready(Some(())) = open.tasks.poll_next_unpin(&mut cx) {}
+    }
+}
+
+/// The runtime drives the driver. When it stops before all is over, it is shutting down, and what is open never will be: it
+/// is dropped.
+struct Driving {
+    driver: Arc<Driver>,
+    done: bool,
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let tasks = mem::take(&mut self.driver.open.lock().tasks);
+        drop(tasks);
+    }
+}
+
+/// Something that the driver runs can go on.
+#[derive(Default)]
+struct Woken(Notify);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Woken>) {
+        self.0.notify_one();
     }
 }
 

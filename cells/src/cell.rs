@@ -20,10 +20,13 @@ use std::{
 
 use codemode_host_protocol::{CellId, ContentItem, Json};
 use codemode_runtime_js::{End, Event, EventSink, Outcome, Usage};
+use futures_util::future::AbortHandle;
 use parking_lot::{Condvar, Mutex};
-use tokio::task::AbortHandle;
 
-use crate::{CellLimit, CellObserver, Ending, history::Record, lifeline::Lifeline, shared::Shared};
+use crate::{
+    CellLimit, CellObserver, Ending, calls::Driver, history::Record, lifeline::Lifeline,
+    shared::Shared,
+};
 
 pub(crate) struct Cell {
     pub(crate) number: u64,
@@ -36,6 +39,8 @@ pub(crate) struct Cell {
     pub(crate) state: Mutex<State>,
     /// Signalled when a call or notification is over, or the cell ends.
     pub(crate) room: Condvar,
+    /// What runs its calls and notifications.
+    pub(crate) driver: Arc<Driver>,
 }
 
 pub(crate) struct State {
@@ -137,6 +142,7 @@ impl Cell {
             session,
             observer,
             engine: OnceLock::new(),
+            driver: Arc::default(),
             state: Mutex::new(State {
                 phase: Phase::Running,
                 items: Vec::new(),

@@ -76,3 +76,24 @@ async fn futures_begin_in_the_order_of_the_program() {
     let expected: Vec<String> = (0..300).map(|i| format!("begun {i}")).collect();
     assert_eq!(begun, expected);
 }
+
+/// Answers reach a cell in the order in which they were given, however many threads the runtime has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn answers_arrive_in_the_order_in_which_they_were_given() {
+    for _ in 0..20 {
+        let lab = Lab::new();
+        let cell = lab.start(
+            "await Promise.all(Array.from({length: 201}, (_, i) => tools.ask(i).then(() => text(i))))",
+        );
+        // The last call says that all before it wait for their answers by now.
+        lab.desk.until("call 1 tool-201 ask 200").await;
+        // 77 and 200 have no common factor, so that this meets each call once.
+        let order: Vec<usize> = (0..200).map(|i| i * 77 % 200).chain([200]).collect();
+        for i in &order {
+            assert!(lab.desk.answer(&format!("1 tool-{}", i + 1), "null"));
+        }
+        let expected: Vec<String> = order.iter().map(|i| format!("{:?}", i.to_string())).collect();
+        let response = cell.response.await.unwrap();
+        assert_eq!(show(&response), format!("result[{}]", expected.join(", ")));
+    }
+}
