@@ -6,7 +6,7 @@
 //! a cell goes to the step that the cell was started with, however many newer steps its session has seen.
 //!
 //! When the host dies, every call that waits for it fails with
-//! [`SessionError::Disconnected`](codemode_cells::SessionError::Disconnected), and so does every later one.
+//! [`SessionError::Disconnected`], and so does every later one.
 //!
 //! [`CodeModeSession`]: codemode_cells::CodeModeSession
 
