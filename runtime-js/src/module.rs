@@ -10,8 +10,8 @@ pub(crate) fn compile<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &CellState,
 ) -> Result<v8::Local<'s, v8::Module>, Option<Box<CellError>>> {
-    let text = state.source.borrow().text().to_owned();
-    let javascript_error = match compile_text(scope, state, &text) {
+    let as_javascript = compile_text(scope, state, state.source.borrow().text());
+    let javascript_error = match as_javascript {
         Ok(module) => return without_imports(scope, state, module),
         Err(error) => error.ok_or(None)?,
     };

@@ -20,9 +20,6 @@ pub(crate) struct Helpers {
 
 impl Realm {
     pub(crate) fn new(isolate: &mut v8::OwnedIsolate) -> Realm {
-        isolate.set_microtasks_policy(v8::MicrotasksPolicy::Explicit);
-        isolate.set_prepare_stack_trace_callback(crate::stack::prepare);
-        isolate.set_host_import_module_dynamically_callback(crate::module::import_dynamically);
         v8::scope!(let scope, isolate);
         let context = v8::Context::new(scope, v8::ContextOptions::default());
         let scope = &mut v8::ContextScope::new(scope, context);

@@ -11,8 +11,8 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    CellSpec, EventSink, cell::Shared, engine::initialize_v8, limits::HeapGuard, realm::Realm, run,
-    tenant::Idle,
+    CellSpec, EventSink, cell::Shared, engine::initialize_v8, limits::HeapGuard, module,
+    realm::Realm, run, stack, tenant::Idle,
 };
 
 /// A thread with one isolate. Clones are the same worker.
@@ -100,6 +100,9 @@ impl Worker {
         initialize_v8();
         let guard = Arc::new(HeapGuard::new(self.0.heap_bytes));
         let mut isolate = guard.new_isolate();
+        isolate.set_microtasks_policy(v8::MicrotasksPolicy::Explicit);
+        isolate.set_prepare_stack_trace_callback(stack::prepare);
+        isolate.set_host_import_module_dynamically_callback(module::import_dynamically);
         let _ = self.0.isolate.set(isolate.thread_safe_handle());
         let mut cells = 0;
         let mut realm = Realm::new(&mut isolate);
