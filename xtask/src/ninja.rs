@@ -12,8 +12,30 @@ use std::{
 
 use crate::{error::Error, say};
 
+/// Why ninja did not build.
+pub(crate) enum Failure {
+    /// A step failed: its source does not compile as it is now.
+    Step(Error),
+    /// It was interrupted, or could not even begin.
+    Stopped(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Stopped(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Step(error) | Failure::Stopped(error) => error,
+        }
+    }
+}
+
 /// Builds `target` in `out`, from where an earlier call left off. What the tools print goes to a log file there.
-pub(crate) fn build(out: &Path, target: &str) -> Result<(), Error> {
+pub(crate) fn build(out: &Path, target: &str) -> Result<(), Failure> {
     let remaining: f64 = steps(out, &["-n", target])?.iter().map(|step| weight(step)).sum();
     let total: f64 = steps(out, &["-t", "inputs", target])?.iter().map(|step| weight(step)).sum();
     let mut progress = Progress::new(total.max(remaining), remaining);
@@ -31,7 +53,7 @@ pub(crate) fn build(out: &Path, target: &str) -> Result<(), Error> {
         .stderr(Stdio::inherit())
         .spawn()
         .map_err(|e| Error::new(format!("cannot run ninja: {e}")))?;
-    let mut failure = Vec::new();
+    let mut failure = Said::default();
     if let Some(stdout) = child.stdout.take() {
         failure = follow(BufReader::new(stdout), &mut log, &mut progress);
     }
@@ -40,17 +62,35 @@ pub(crate) fn build(out: &Path, target: &str) -> Result<(), Error> {
     if status.success() {
         return Ok(());
     }
-    Err(Error::new(format!("V8 did not build ({status})\n{}", failure.join("\n")))
-        .hint(format!("all of the output is in {}", log_path.display())))
+    let error = Error::new(format!("V8 did not build ({status})\n{}", failure.lines.join("\n")));
+    // An interrupted ninja says of the steps that it took with it nothing, or that they failed.
+    let interrupted = failure.last.contains("interrupted by user");
+    Err(match failure.step_failed && !interrupted {
+        true => {
+            Failure::Step(error.hint(format!("all of the output is in {}", log_path.display())))
+        }
+        false => Failure::Stopped(error.hint("the same command goes on where this one was")),
+    })
 }
 
-/// Reads ninja's output to its end; returns the lines of the first failed step.
-fn follow(lines: impl BufRead, log: &mut File, progress: &mut Progress) -> Vec<String> {
+/// What ninja said of a build that did not succeed.
+#[derive(Default)]
+struct Said {
+    /// The lines of the first failed step; its last words where no step failed.
+    lines: Vec<String>,
+    step_failed: bool,
+    last: String,
+}
+
+/// Reads ninja's output to its end.
+fn follow(lines: impl BufRead, log: &mut File, progress: &mut Progress) -> Said {
     let mut failure = Vec::new();
+    let mut last = String::new();
     let mut tail = VecDeque::new();
     for line in lines.split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
         let _ = writeln!(log, "{line}");
+        last.clone_from(&line);
         if line.starts_with('[') {
             progress.advance(weight(&line));
             if !failure.is_empty() {
@@ -66,7 +106,8 @@ fn follow(lines: impl BufRead, log: &mut File, progress: &mut Progress) -> Vec<S
             }
         }
     }
-    if failure.is_empty() { tail.into() } else { failure }
+    let step_failed = !failure.is_empty();
+    Said { lines: if step_failed { failure } else { tail.into() }, step_failed, last }
 }
 
 /// Lines of a listing that name an object file.
@@ -174,8 +215,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let mut progress = Progress::new(3.0, 3.0);
-        let failure = follow(output.as_bytes(), &mut File::create(&path).unwrap(), &mut progress);
-        assert_eq!(failure[..3], ["FAILED: obj/b.o", "clang b.cc", "b.cc:1: error"]);
+        let said = follow(output.as_bytes(), &mut File::create(&path).unwrap(), &mut progress);
+        assert_eq!(said.lines[..3], ["FAILED: obj/b.o", "clang b.cc", "b.cc:1: error"]);
+        assert!(said.step_failed);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), output);
         assert!((progress.done - 3.0).abs() < f64::EPSILON, "each object counts once");
     }
@@ -186,6 +228,7 @@ mod tests {
         let mut log = File::create(folder.path().join("log")).unwrap();
         let mut progress = Progress::new(1.0, 1.0);
         let said = follow(&b"ninja: error: loading 'build.ninja'\n"[..], &mut log, &mut progress);
-        assert_eq!(said, ["ninja: error: loading 'build.ninja'"]);
+        assert_eq!(said.lines, ["ninja: error: loading 'build.ninja'"]);
+        assert!(!said.step_failed);
     }
 }

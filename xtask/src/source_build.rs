@@ -16,7 +16,7 @@ use crate::{
     archive::Archive,
     digest,
     error::Error,
-    ninja,
+    ninja::{self, Failure},
     recipe::{self, Clusters},
     say,
     workspace::{Workspace, metadata, run},
@@ -48,11 +48,15 @@ pub(crate) fn build(workspace: &Workspace, archive: &Archive, output: &Path) -> 
     let out = scratch.join("out");
     let features = &workspace.v8.features;
     generate(&gn, &sources, &out, &recipe::gn_arguments(&llvm, features, Clusters::Yes))?;
-    if let Err(error) = ninja::build(&out, TARGET_OF_NINJA) {
-        say::failure(&error);
-        say::note("going on without clusters, each source for itself: this takes much longer");
-        generate(&gn, &sources, &out, &recipe::gn_arguments(&llvm, features, Clusters::No))?;
-        ninja::build(&out, TARGET_OF_NINJA)?;
+    match ninja::build(&out, TARGET_OF_NINJA) {
+        Ok(()) => {}
+        Err(Failure::Step(error)) => {
+            say::failure(&error);
+            say::note("going on without clusters, each source for itself: this takes much longer");
+            generate(&gn, &sources, &out, &recipe::gn_arguments(&llvm, features, Clusters::No))?;
+            ninja::build(&out, TARGET_OF_NINJA)?;
+        }
+        Err(stopped) => return Err(stopped.into()),
     }
     say::note("packing the archive");
     pack(&out.join("obj").join("librusty_v8.a"), output)?;
