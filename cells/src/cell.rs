@@ -672,6 +672,7 @@ impl Cell {
             Outcome::Failed(error) => Ending::Failed(error),
             Outcome::Terminated => Ending::Terminated,
             Outcome::LimitExceeded(limit) => Ending::LimitExceeded(CellLimit::Engine(limit)),
+            Outcome::Crashed(crash) => Ending::Crashed(crash),
         };
         self.with(|state, after| {
             if matches!(state.phase, Phase::Running) {

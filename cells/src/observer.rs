@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use codemode_host_protocol::{ContentItem, Json, ToolFailure, ToolInvocation};
-use codemode_runtime_js::{CellError, Usage};
+use codemode_runtime_js::{CellError, RuntimeCrash, Usage};
 
 use crate::CellLimit;
 
@@ -58,6 +58,8 @@ pub enum Ending {
     Terminated,
     /// It crossed a limit.
     LimitExceeded(CellLimit),
+    /// The process that it ran in has gone.
+    Crashed(RuntimeCrash),
 }
 
 impl Ending {
@@ -72,6 +74,7 @@ impl Ending {
             Ending::Completed | Ending::Terminated => None,
             Ending::Failed(error) => Some(error.to_string()),
             Ending::LimitExceeded(limit) => Some(limit.to_string()),
+            Ending::Crashed(crash) => Some(crash.to_string()),
         }
     }
 
@@ -82,6 +85,7 @@ impl Ending {
             Ending::Failed(_) => "failed",
             Ending::Terminated => "was terminated",
             Ending::LimitExceeded(_) => "was ended at a limit",
+            Ending::Crashed(_) => "was lost with its process",
         }
     }
 }

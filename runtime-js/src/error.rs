@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// An exception that a cell did not catch, or a reason why its source is no cell.
 ///
 /// Prints as JavaScript's consoles do: `Name: message`, then the hint, the source line with a caret, and the
 /// cell's own frames.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellError {
     /// The error's `name`, such as `TypeError`; `None` where something else than an `Error` was thrown.
     pub name: Option<String>,
@@ -72,7 +74,7 @@ impl fmt::Display for CellError {
 impl std::error::Error for CellError {}
 
 /// A place in a cell's source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The name the source was given.
     pub file: String,
@@ -121,7 +123,7 @@ impl fmt::Display for Position {
 }
 
 /// One frame of a cell's own code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// The function's name, with `async` or `new` before it where it applies; `None` at the top level and for anonymous
     /// functions.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use codemode_host_protocol::{ContentItem, Json, ToolKind, ToolName};
+use serde::{Deserialize, Serialize};
 
 use crate::CellError;
 
@@ -73,7 +74,7 @@ pub struct End {
 }
 
 /// The one way in which a cell ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It ran to its end, or said `exit()`.
     Completed,
@@ -83,10 +84,27 @@ pub enum Outcome {
     Terminated,
     /// It crossed one of its limits.
     LimitExceeded(LimitExceeded),
+    /// What ran it is gone; never where cells run in this process.
+    Crashed(RuntimeCrash),
+}
+
+/// The process that a cell ran in has gone, and the cell with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error(
+    "runtimeCrashed: {why}. The session and what it stored are as they were; the next cell runs in a new process"
+)]
+pub struct RuntimeCrash {
+    /// What became of the process, as a sentence without its full stop.
+    pub why: String,
+}
+
+impl RuntimeCrash {
+    /// A stable name for programs, which the text begins with.
+    pub const CODE: &str = "runtimeCrashed";
 }
 
 /// Which limit a cell crossed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum LimitExceeded {
     /// The JavaScript heap, or array buffers, which count with it.
     #[error("HeapLimitExceeded: the cell used more than its {limit_bytes} bytes of heap")]
@@ -124,7 +142,7 @@ impl LimitExceeded {
 }
 
 /// What a cell used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Wall time from the start to the end.
     pub wall: Duration,

@@ -20,8 +20,10 @@ pub use catalog::ToolCatalog;
 pub use cell::Cell;
 pub use engine::{Engine, EngineOptions};
 pub use error::{CellError, Frame, Position};
-pub use event::{CallId, End, Event, EventSink, LimitExceeded, Outcome, ToolCall, Usage};
-pub use spec::{CellSpec, Limits, WhenStuck};
+pub use event::{
+    CallId, End, Event, EventSink, LimitExceeded, Outcome, RuntimeCrash, ToolCall, Usage,
+};
+pub use spec::{CellSpec, Limits, StoredValues, WhenStuck};
 pub use tenant::{StartError, Tenant};
 
 mod catalog;

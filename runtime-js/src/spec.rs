@@ -1,8 +1,9 @@
 //! What a cell is started with.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use codemode_host_protocol::Json;
+use serde::{Deserialize, Serialize};
 
 use crate::ToolCatalog;
 
@@ -16,7 +17,7 @@ pub struct CellSpec {
     /// The tools it sees.
     pub tools: Arc<ToolCatalog>,
     /// What `load(key)` finds.
-    pub stored: Arc<BTreeMap<String, Json>>,
+    pub stored: Arc<dyn StoredValues>,
     /// Its limits.
     pub limits: Limits,
     /// Whether there is a `console`, whose lines become text output.
@@ -25,8 +26,20 @@ pub struct CellSpec {
     pub when_stuck: WhenStuck,
 }
 
+/// What a cell finds with `load(key)`: the values as they were when it started.
+pub trait StoredValues: fmt::Debug + Send + Sync {
+    /// What is stored under `key`. Called on the cell's own thread, once for each `load`.
+    fn load(&self, key: &str) -> Option<Json>;
+}
+
+impl StoredValues for BTreeMap<String, Json> {
+    fn load(&self, key: &str) -> Option<Json> {
+        self.get(key).cloned()
+    }
+}
+
 /// What becomes of a cell that awaits a promise while no tool call and no timer is open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhenStuck {
     /// It fails, and its error says where it waits.
     #[default]
@@ -42,7 +55,7 @@ impl CellSpec {
             source: source.into(),
             file: String::from("cell.js"),
             tools: Arc::default(),
-            stored: Arc::default(),
+            stored: Arc::new(BTreeMap::new()),
             limits: Limits::default(),
             console: false,
             when_stuck: WhenStuck::default(),
@@ -51,7 +64,7 @@ impl CellSpec {
 }
 
 /// What one cell may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// JavaScript heap in bytes. Array buffers are counted apart, against the same figure.
     pub heap_bytes: usize,

@@ -11,7 +11,7 @@ use std::{
 use codemode_host_protocol::{ContentItem, Json};
 
 use crate::{
-    CallId, Event, EventSink, LimitExceeded, Limits, ToolCatalog, WhenStuck,
+    CallId, Event, EventSink, LimitExceeded, Limits, StoredValues, ToolCatalog, WhenStuck,
     cell::{Shared, Stop},
     limits::HeapGuard,
     realm::Helpers,
@@ -28,7 +28,7 @@ pub(crate) struct CellState {
     pub(crate) when_stuck: WhenStuck,
     pub(crate) heap: Arc<HeapGuard>,
     pub(crate) source: RefCell<Source>,
-    pub(crate) stored: Arc<BTreeMap<String, Json>>,
+    pub(crate) stored: Arc<dyn StoredValues>,
     pub(crate) writes: RefCell<BTreeMap<String, Json>>,
     pub(crate) written_bytes: Cell<usize>,
     pub(crate) calls: RefCell<HashMap<CallId, PendingCall>>,

@@ -10,9 +10,9 @@ use std::{
     time::Duration,
 };
 
-use codemode_cells::{CellLimit, Ending};
+use codemode_cells::Ending;
 use codemode_host_protocol::{ContentItem, Json, ToolFailure, ToolInvocation};
-use codemode_runtime_js::{CellError, Usage};
+use codemode_runtime_js::{CellError, RuntimeCrash, Usage};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -316,7 +316,10 @@ impl Line<'_> {
                     Ending::Terminated => ("terminated", None),
                     Ending::Failed(error) => ("failed", Some(ErrorLine::of(error))),
                     Ending::LimitExceeded(limit) => {
-                        ("limit_exceeded", Some(ErrorLine::of_limit(limit)))
+                        ("limit_exceeded", Some(ErrorLine::of_code(limit.code(), limit)))
+                    }
+                    Ending::Crashed(crash) => {
+                        ("crashed", Some(ErrorLine::of_code(RuntimeCrash::CODE, crash)))
                     }
                 };
                 Line::End { outcome, error, usage: usage.map(UsageLine::of) }
@@ -360,10 +363,10 @@ impl<'a> ErrorLine<'a> {
         }
     }
 
-    fn of_limit(limit: &CellLimit) -> ErrorLine<'static> {
+    fn of_code(code: &'static str, error: &dyn std::error::Error) -> ErrorLine<'static> {
         ErrorLine {
-            name: Some(limit.code()),
-            message: limit.to_string(),
+            name: Some(code),
+            message: error.to_string(),
             position: None,
             frames: Vec::new(),
             hint: None,

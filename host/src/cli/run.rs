@@ -203,7 +203,7 @@ fn explain(ending: &Ending, arguments: &RunArguments) -> u8 {
         Ending::Completed => return exit::OK,
         Ending::Terminated => exit::TERMINATED,
         Ending::LimitExceeded(CellLimit::Engine(LimitExceeded::Time { .. })) => exit::TIME_LIMIT,
-        Ending::Failed(_) | Ending::LimitExceeded(_) => exit::FAILED,
+        Ending::Failed(_) | Ending::LimitExceeded(_) | Ending::Crashed(_) => exit::FAILED,
     };
     if arguments.json {
         return code;
@@ -212,6 +212,7 @@ fn explain(ending: &Ending, arguments: &RunArguments) -> u8 {
         Ending::Completed => {}
         Ending::Terminated => report::error("the cell was terminated"),
         Ending::Failed(error) => report::error(&error.to_string()),
+        Ending::Crashed(crash) => report::error(&crash.to_string()),
         Ending::LimitExceeded(limit) => {
             report::error(&limit.to_string());
             match limit {

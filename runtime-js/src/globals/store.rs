@@ -37,8 +37,8 @@ pub(super) fn load<'s>(
 ) {
     let Some(state) = CellState::of(scope) else { return };
     let Some(key) = key(scope, &args, "load") else { return };
-    let writes = state.writes.borrow();
-    let Some(json) = writes.get(&key).or_else(|| state.stored.get(&key)) else { return };
+    let written = state.writes.borrow().get(&key).cloned();
+    let Some(json) = written.or_else(|| state.stored.load(&key)) else { return };
     let Some(text) = v8::String::new(scope, json.text()) else {
         return throw(scope, &format!("the value stored under {key:?} is too large to load"));
     };

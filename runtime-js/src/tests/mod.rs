@@ -102,6 +102,7 @@ fn print(report: Report) -> String {
         Outcome::Failed(error) => writeln!(out, "! {error}").unwrap(),
         Outcome::Terminated => writeln!(out, "! terminated").unwrap(),
         Outcome::LimitExceeded(limit) => writeln!(out, "! {limit}").unwrap(),
+        Outcome::Crashed(crash) => writeln!(out, "! {crash}").unwrap(),
     }
     out
 }
