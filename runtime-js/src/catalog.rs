@@ -14,6 +14,8 @@ pub struct ToolCatalog {
     by_identifier: HashMap<String, usize>,
     /// Indexes of the first tools of each identifier, in order.
     places: Vec<usize>,
+    /// The length of the longest identifier.
+    longest: usize,
 }
 
 #[derive(Debug)]
@@ -43,12 +45,18 @@ impl ToolCatalog {
                 places.push(index);
             }
         }
-        ToolCatalog { entries, by_identifier, places }
+        let longest = entries.iter().map(|entry| entry.identifier.len()).max().unwrap_or(0);
+        ToolCatalog { entries, by_identifier, places, longest }
     }
 
     /// The index of the tool that `tools[identifier]` is.
     pub(crate) fn index_of(&self, identifier: &str) -> Option<usize> {
         self.by_identifier.get(identifier).copied()
+    }
+
+    /// The length of the longest identifier; they are all ASCII.
+    pub(crate) fn longest_identifier(&self) -> usize {
+        self.longest
     }
 
     pub(crate) fn entry(&self, index: usize) -> Option<&Entry> {

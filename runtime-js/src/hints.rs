@@ -88,6 +88,10 @@ fn unknown_tools<'a>(source: &'a str, catalog: &'a ToolCatalog) -> impl Iterator
 }
 
 fn nearest(name: &str, catalog: &ToolCatalog) -> Option<String> {
+    // A cell can throw an error about any name, and comparing takes as long as both names.
+    if name.len() > MAX_NAME_BYTES {
+        return None;
+    }
     if catalog.index_of(name).is_some() {
         return Some(format!("it is a tool: await tools.{name}(input)"));
     }
@@ -98,3 +102,6 @@ fn nearest(name: &str, catalog: &ToolCatalog) -> Option<String> {
 
 /// So many names are read; more are looked up.
 const MAX_LISTED: usize = 12;
+
+/// Nobody mistakes a longer name for a tool's.
+const MAX_NAME_BYTES: usize = 200;

@@ -65,7 +65,7 @@ impl HeapGuard {
     pub(crate) fn spent(&self, isolate: &mut v8::Isolate) -> bool {
         self.buffer_refused.store(false, Ordering::Relaxed);
         self.exceeded()
-            || isolate.get_heap_statistics().used_heap_size()
+            || isolate.get_heap_statistics().used_heap_size() + self.buffers.load(Ordering::Relaxed)
                 > MAX_KEPT_HEAP_BYTES.min(self.limit_bytes / 4)
     }
 

@@ -1,6 +1,6 @@
 //! From source text to a module that V8 can run.
 
-use crate::{CellError, Position, hints, stack, state::CellState};
+use crate::{CellError, Position, globals, hints, stack, state::CellState};
 
 /// Compiles the cell's source as JavaScript or, failing that, as TypeScript.
 ///
@@ -34,7 +34,9 @@ pub(crate) fn import_dynamically<'s>(
     specifier: v8::Local<'s, v8::String>,
     _attributes: v8::Local<'s, v8::FixedArray>,
 ) -> Option<v8::Local<'s, v8::Promise>> {
-    let specifier = specifier.to_rust_string_lossy(scope);
+    // Without a promise and without an exception V8 ends the process: nothing here may fail because of what the cell
+    // passes.
+    let specifier = globals::excerpt(scope, specifier, MAX_SPECIFIER_CHARS);
     let message = v8::String::new(
         scope,
         &format!("unsupported import in exec: {specifier}; {}", hints::NO_MODULES),
@@ -56,7 +58,7 @@ fn compile_text<'s>(
         Some(module) => Ok(module),
         None if scope.has_terminated() || state.is_over() => Err(None),
         None => Err(Some(match scope.exception() {
-            Some(exception) => Box::new(stack::describe(scope, state, exception)),
+            Some(exception) => return Err(stack::describe(scope, state, exception)),
             None => Box::new(CellError {
                 name: Some(String::from("RangeError")),
                 message: format!("the source of {} bytes is too large", text.len()),
@@ -119,3 +121,6 @@ fn likelier(javascript: Box<CellError>, typescript: Box<CellError>) -> Box<CellE
     };
     if place(&typescript) > place(&javascript) { typescript } else { javascript }
 }
+
+/// So much of what a cell wants to import is repeated to it.
+const MAX_SPECIFIER_CHARS: usize = 200;

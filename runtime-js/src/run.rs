@@ -122,7 +122,7 @@ fn evaluate<'s>(
             v8::PromiseState::Fulfilled => return Ok(()),
             v8::PromiseState::Rejected => {
                 let exception = promise.result(scope);
-                return Err(Some(Box::new(stack::describe(scope, state, exception))));
+                return Err(stack::describe(scope, state, exception));
             }
             v8::PromiseState::Pending => {}
         }
@@ -157,7 +157,7 @@ fn fire_timer(
     match scope.exception() {
         Some(exception) => {
             scope.reset();
-            Err(Some(Box::new(stack::describe(scope, state, exception))))
+            Err(stack::describe(scope, state, exception))
         }
         None => Err(None),
     }

@@ -13,31 +13,38 @@ pub(crate) fn prepare<'s>(
     error: v8::Local<'s, v8::Value>,
     sites: v8::Local<'s, v8::Array>,
 ) -> v8::Local<'s, v8::Value> {
-    let mut text = headline(scope, error);
-    if let Some(state) = CellState::of(scope) {
-        for index in 0..sites.length() {
-            let Some(frame) = frame_at(scope, &state.source.borrow(), sites, index) else {
-                continue;
-            };
+    let undefined = v8::undefined(scope).into();
+    let Some(state) = CellState::of(scope) else { return undefined };
+    let mut text = headline(scope, &state, error);
+    for index in 0..sites.length() {
+        // How many frames there are, and how long their names, is the cell's choice.
+        if text.len() > MAX_STACK_CHARS || state.is_over() {
+            break;
+        }
+        if let Some(frame) = frame_at(scope, &state.source.borrow(), sites, index) {
             text.push_str(&format!("\n    at {frame}"));
         }
     }
-    match v8::String::new(scope, &text) {
-        Some(text) => text.into(),
-        None => v8::undefined(scope).into(),
-    }
+    v8::String::new(scope, &text).map_or(undefined, Into::into)
 }
 
-/// What a person or a model needs to know of an exception.
+/// What a person or a model needs to know of an exception. Runs the cell's code, getters for example; `None` when the cell is
+/// over before that is done.
 pub(crate) fn describe<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &CellState,
     exception: v8::Local<'s, v8::Value>,
-) -> CellError {
+) -> Option<Box<CellError>> {
     let mut error = CellError::default();
     match exception.try_cast::<v8::Object>() {
-        Ok(object) if object.is_native_error() => describe_error(scope, object, &mut error),
+        Ok(object) if object.is_native_error() => {
+            describe_error(scope, state, object, &mut error);
+        }
         _ => describe_value(scope, state, exception, &mut error),
+    }
+    // Before the source is lent: no code of the cell's runs from here on.
+    if state.is_over() {
+        return None;
     }
     let source = state.source.borrow();
     let place = match error.frames.first() {
@@ -47,20 +54,22 @@ pub(crate) fn describe<'s>(
     };
     error.position = place.map(|(line, column)| source.position(line, column));
     error.hint = hints::for_error(&error, source.text(), &state.catalog);
-    error
+    Some(Box::new(error))
 }
 
 fn describe_error<'s>(
     scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
     object: v8::Local<'s, v8::Object>,
     error: &mut CellError,
 ) {
     v8::tc_scope!(let scope, scope);
-    error.name = text_property(scope, object, "name");
-    error.message = text_property(scope, object, "message").unwrap_or_default();
-    error.stack = text_property(scope, object, "stack");
+    error.name = text_property(scope, state, object, "name", MAX_NAME_CHARS);
+    error.message =
+        text_property(scope, state, object, "message", MAX_MESSAGE_CHARS).unwrap_or_default();
+    error.stack = text_property(scope, state, object, "stack", MAX_STACK_CHARS + MAX_MESSAGE_CHARS);
     if let Some(stack) = &error.stack {
-        error.frames = stack.lines().filter_map(parse_frame).collect();
+        error.frames = stack.lines().filter_map(parse_frame).take(MAX_FRAMES).collect();
     }
 }
 
@@ -72,6 +81,10 @@ fn describe_value<'s>(
     error: &mut CellError,
 ) {
     v8::tc_scope!(let scope, scope);
+    if let Ok(text) = value.try_cast::<v8::String>() {
+        error.message = globals::excerpt(scope, text, MAX_MESSAGE_CHARS);
+        return;
+    }
     error.message = globals::render(scope, state, value)
         .unwrap_or_else(|| String::from("the cell threw a value that cannot be shown"));
 }
@@ -93,27 +106,37 @@ fn message_place<'s>(
 }
 
 /// `Name: message`, as `Error.prototype.toString` has it, but never a script's own idea of it.
-fn headline<'s>(scope: &mut v8::PinScope<'s, '_>, error: v8::Local<'s, v8::Value>) -> String {
-    let Ok(object) = error.try_cast::<v8::Object>() else {
-        return error.to_rust_string_lossy(scope);
-    };
+fn headline<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
+    error: v8::Local<'s, v8::Value>,
+) -> String {
+    let Ok(object) = error.try_cast::<v8::Object>() else { return String::new() };
     v8::tc_scope!(let scope, scope);
-    let name = text_property(scope, object, "name").unwrap_or_else(|| String::from("Error"));
-    match text_property(scope, object, "message") {
+    let name = text_property(scope, state, object, "name", MAX_NAME_CHARS)
+        .unwrap_or_else(|| String::from("Error"));
+    match text_property(scope, state, object, "message", MAX_MESSAGE_CHARS) {
         Some(message) if !message.is_empty() && name.is_empty() => message,
         Some(message) if !message.is_empty() => format!("{name}: {message}"),
         _ => name,
     }
 }
 
+/// A property that is a string, cut to `max` characters. Once the cell is over none of its code is run any more: a
+/// termination reaches just one getter.
 fn text_property<'s>(
     scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
     object: v8::Local<'s, v8::Object>,
     name: &str,
+    max: usize,
 ) -> Option<String> {
+    if state.is_over() {
+        return None;
+    }
     let key = v8::String::new(scope, name)?;
     let value = object.get(scope, key.into())?;
-    value.is_string().then(|| value.to_rust_string_lossy(scope))
+    Some(globals::excerpt(scope, value.try_cast::<v8::String>().ok()?, max))
 }
 
 /// One call site as V8 prints it, moved to its place in the source. `None` for frames that are not the cell's.
@@ -123,8 +146,14 @@ fn frame_at<'s>(
     sites: v8::Local<'s, v8::Array>,
     index: u32,
 ) -> Option<Frame> {
-    let site = sites.get_index(scope, index)?.to_string(scope)?.to_rust_string_lossy(scope);
-    let mut frame = parse_frame(&format!("    at {site}"))?;
+    let site = sites.get_index(scope, index)?.try_cast::<v8::Object>().ok()?;
+    // By V8's own method: a conversion would look for `Symbol.toPrimitive` first, and a cell that put one on
+    // `Object.prototype` would be handed the call site.
+    let key = v8::String::new(scope, "toString")?;
+    let print = site.get(scope, key.into())?.try_cast::<v8::Function>().ok()?;
+    let text = print.call(scope, site.into(), &[])?.try_cast::<v8::String>().ok()?;
+    let text = globals::excerpt(scope, text, MAX_NAME_CHARS);
+    let mut frame = parse_frame(&format!("    at {text}"))?;
     if frame.file == BOOTSTRAP_NAME {
         return None;
     }
@@ -154,6 +183,18 @@ fn parse_frame(line: &str) -> Option<Frame> {
         column: column.parse().ok()?,
     })
 }
+
+/// Longer names are cut, and frames of functions with such names left out.
+const MAX_NAME_CHARS: usize = 4 << 10;
+
+/// Longer messages are cut: nobody reads more, and a message of half a gigabyte costs the cell next to nothing.
+const MAX_MESSAGE_CHARS: usize = 1 << 20;
+
+/// No frame is added to a longer stack.
+const MAX_STACK_CHARS: usize = 64 << 10;
+
+/// A cell may write a `stack` of its own, of any number of lines.
+const MAX_FRAMES: usize = 1_000;
 
 #[cfg(test)]
 mod tests {

@@ -129,11 +129,17 @@ impl CellState {
         let items = self.output_items.get() + 1;
         let Limits { output_bytes: limit_bytes, output_items: limit_items, .. } = self.limits;
         if bytes > limit_bytes || items > limit_items {
-            let over = LimitExceeded::Output { limit_bytes, limit_items };
-            return self.finish(isolate, Over::Limit(over));
+            return self.refuse_output(isolate);
         }
         self.output_bytes.set(bytes);
         self.output_items.set(items);
         self.tell(isolate, Event::Output(item));
+    }
+
+    /// Ends the cell for showing more than it may.
+    pub(crate) fn refuse_output(&self, isolate: &v8::Isolate) {
+        let Limits { output_bytes: limit_bytes, output_items: limit_items, .. } = self.limits;
+        let over = LimitExceeded::Output { limit_bytes, limit_items };
+        self.finish(isolate, Over::Limit(over));
     }
 }

@@ -2,7 +2,7 @@
 
 use codemode_host_protocol::{ContentItem, ImageDetail};
 
-use super::{Thrown, render, throw, to_json};
+use super::{Thrown, excerpt, render, string, throw, to_json};
 use crate::state::CellState;
 
 /// `text(value)`: shows the value as a model should read it.
@@ -30,6 +30,9 @@ pub(super) fn console<'s>(
             line.push(' ');
         }
         line.push_str(&text);
+        if line.len() > state.limits.output_bytes {
+            return state.refuse_output(scope);
+        }
     }
     state.show(scope, ContentItem::InputText { text: line });
 }
@@ -41,7 +44,7 @@ pub(super) fn image<'s>(
     _rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let Some(state) = CellState::of(scope) else { return };
-    if let Ok(item) = image_item(scope, args.get(0), args.get(1)) {
+    if let Ok(item) = image_item(scope, &state, args.get(0), args.get(1)) {
         state.show(scope, item);
     }
 }
@@ -53,7 +56,7 @@ pub(super) fn audio<'s>(
     _rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let Some(state) = CellState::of(scope) else { return };
-    if let Ok(audio_url) = media_url(scope, args.get(0), &AUDIO) {
+    if let Ok(audio_url) = media_url(scope, &state, args.get(0), &AUDIO) {
         state.show(scope, ContentItem::InputAudio { audio_url });
     }
 }
@@ -71,11 +74,21 @@ pub(super) fn content<'s>(
         }
         return;
     };
+    // All or none is shown, so what comes together here is bounded before `show` could do it: one block may be in the
+    // list a million times.
     let mut items = Vec::new();
+    let mut bytes = 0;
     for index in 0..list.length() {
         let Some(block) = list.get_index(scope, index) else { return };
         let Ok(item) = block_item(scope, &state, block) else { return };
+        bytes += item.len_bytes();
         items.push(item);
+        if bytes > state.limits.output_bytes || items.len() > state.limits.output_items {
+            return state.refuse_output(scope);
+        }
+        if state.is_over() {
+            return;
+        }
     }
     for item in items {
         state.show(scope, item);
@@ -95,11 +108,14 @@ pub(super) fn generated_image<'s>(
     let Ok(hint) = property(scope, result, "output_hint") else { return };
     let hint = match hint {
         hint if hint.is_undefined() => None,
-        hint if hint.is_string() => Some(hint.to_rust_string_lossy(scope)),
+        hint if hint.is_string() => match string(scope, &state, hint) {
+            Ok(hint) => Some(hint),
+            Err(Thrown) => return,
+        },
         _ => return throw(scope, "generatedImage output_hint must be a string when provided"),
     };
     let none = v8::undefined(scope);
-    let Ok(item) = image_item(scope, args.get(0), none.into()) else { return };
+    let Ok(item) = image_item(scope, &state, args.get(0), none.into()) else { return };
     state.show(scope, item);
     if let Some(text) = hint {
         state.show(scope, ContentItem::InputText { text });
@@ -142,10 +158,11 @@ const AUDIO: Medium = Medium {
 
 fn image_item<'s>(
     scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
     value: v8::Local<'s, v8::Value>,
     detail: v8::Local<'s, v8::Value>,
 ) -> Result<ContentItem, Thrown> {
-    let image_url = media_url(scope, value, &IMAGE)?;
+    let image_url = media_url(scope, state, value, &IMAGE)?;
     let detail =
         if detail.is_null_or_undefined() { own_detail(scope, value)? } else { Some(detail) };
     let detail = match detail {
@@ -158,13 +175,14 @@ fn image_item<'s>(
 /// The URL of a medium in any of its forms; checked to be a `data:` URL.
 fn media_url<'s>(
     scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
     value: v8::Local<'s, v8::Value>,
     medium: &Medium,
 ) -> Result<String, Thrown> {
     let url = if value.is_string() {
-        value.to_rust_string_lossy(scope)
+        string(scope, state, value)?
     } else if let Some(object) = plain_object(value) {
-        object_url(scope, object, medium)?
+        object_url(scope, state, object, medium)?
     } else {
         String::new()
     };
@@ -187,23 +205,22 @@ fn media_url<'s>(
 /// The URL in `{image_url}` or in an MCP block; empty where there is none.
 fn object_url<'s>(
     scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
     object: v8::Local<'s, v8::Object>,
     medium: &Medium,
 ) -> Result<String, Thrown> {
     let url = property(scope, object, medium.url_field)?;
     if url.is_string() {
-        return Ok(url.to_rust_string_lossy(scope));
+        return string(scope, state, url);
     }
     let block_type = property(scope, object, "type")?;
-    if !block_type.is_string() {
-        return Ok(String::new());
-    }
-    let block_type = block_type.to_rust_string_lossy(scope);
+    let Ok(block_type) = block_type.try_cast::<v8::String>() else { return Ok(String::new()) };
+    let block_type = excerpt(scope, block_type, MAX_WORD_CHARS);
     if block_type != medium.block_type {
         throw(scope, &format!("{} {block_type:?}", medium.only_accepts));
         return Err(Thrown);
     }
-    match block_data(scope, object)? {
+    match block_data(scope, state, object)? {
         Some(url) => Ok(url),
         None => {
             throw(scope, medium.expected_data);
@@ -215,13 +232,14 @@ fn object_url<'s>(
 /// The data of an MCP image or audio block as a URL; `None` where it has none.
 fn block_data<'s>(
     scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
     block: v8::Local<'s, v8::Object>,
 ) -> Result<Option<String>, Thrown> {
     let data = property(scope, block, "data")?;
     if !data.is_string() {
         return Ok(None);
     }
-    let data = data.to_rust_string_lossy(scope);
+    let data = string(scope, state, data)?;
     if data.is_empty() {
         return Ok(None);
     }
@@ -231,7 +249,8 @@ fn block_data<'s>(
     for field in ["mimeType", "mime_type"] {
         let mime = property(scope, block, field)?;
         if mime.is_string() {
-            return Ok(Some(format!("data:{};base64,{data}", mime.to_rust_string_lossy(scope))));
+            let mime = string(scope, state, mime)?;
+            return Ok(Some(format!("data:{mime};base64,{data}")));
         }
     }
     Ok(Some(format!("data:application/octet-stream;base64,{data}")))
@@ -243,23 +262,24 @@ fn block_item<'s>(
     value: v8::Local<'s, v8::Value>,
 ) -> Result<ContentItem, Thrown> {
     let Some(block) = plain_object(value) else { return Err(no_block(scope)) };
-    let block_type = property(scope, block, "type")?;
-    if !block_type.is_string() {
+    let Ok(block_type) = property(scope, block, "type")?.try_cast::<v8::String>() else {
         return Err(no_block(scope));
-    }
-    match block_type.to_rust_string_lossy(scope).as_str() {
+    };
+    match excerpt(scope, block_type, MAX_WORD_CHARS).as_str() {
         "text" => {
             let text = property(scope, block, "text")?;
             if !text.is_string() {
                 return Err(no_block(scope));
             }
-            Ok(ContentItem::InputText { text: text.to_rust_string_lossy(scope) })
+            Ok(ContentItem::InputText { text: string(scope, state, text)? })
         }
         "image" => {
             let none = v8::undefined(scope);
-            image_item(scope, value, none.into())
+            image_item(scope, state, value, none.into())
         }
-        "audio" => Ok(ContentItem::InputAudio { audio_url: media_url(scope, value, &AUDIO)? }),
+        "audio" => {
+            Ok(ContentItem::InputAudio { audio_url: media_url(scope, state, value, &AUDIO)? })
+        }
         "resource" | "resource_link" => match to_json(scope, state, value)? {
             Some(json) => Ok(ContentItem::text(json.text())),
             None => Err(no_block(scope)),
@@ -288,7 +308,8 @@ fn own_detail<'s>(
     }
     let Some(meta) = plain_object(property(scope, object, "_meta")?) else { return Ok(None) };
     let detail = property(scope, meta, "codex/imageDetail")?;
-    let known = detail.is_string() && known_detail(&detail.to_rust_string_lossy(scope)).is_some();
+    let Ok(word) = detail.try_cast::<v8::String>() else { return Ok(None) };
+    let known = known_detail(&excerpt(scope, word, MAX_WORD_CHARS)).is_some();
     Ok(known.then_some(detail))
 }
 
@@ -296,11 +317,11 @@ fn parse_detail(
     scope: &mut v8::PinScope<'_, '_>,
     detail: v8::Local<'_, v8::Value>,
 ) -> Result<ImageDetail, Thrown> {
-    if !detail.is_string() {
+    let Ok(detail) = detail.try_cast::<v8::String>() else {
         throw(scope, "image detail must be a string when provided");
         return Err(Thrown);
-    }
-    known_detail(&detail.to_rust_string_lossy(scope)).ok_or_else(|| {
+    };
+    known_detail(&excerpt(scope, detail, MAX_WORD_CHARS)).ok_or_else(|| {
         throw(scope, "image detail must be one of: auto, low, high, original");
         Thrown
     })
@@ -332,3 +353,6 @@ fn property<'s>(
     let key = v8::String::new(scope, name).ok_or(Thrown)?;
     object.get(scope, key.into()).ok_or(Thrown)
 }
+
+/// Longer than any word that is looked for.
+const MAX_WORD_CHARS: usize = 100;

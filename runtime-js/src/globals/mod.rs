@@ -102,19 +102,49 @@ fn throw(scope: &mut v8::PinScope<'_, '_>, message: &str) {
     }
 }
 
-/// The value as a model should read it. `None` when that threw.
+/// The value as a model should read it. `None` when that threw, or is more than the cell may show.
 pub(crate) fn render<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &CellState,
     value: v8::Local<'s, v8::Value>,
 ) -> Option<String> {
-    if let Ok(string) = value.try_cast::<v8::String>() {
-        return Some(string.to_rust_string_lossy(scope));
+    if value.is_string() {
+        return string(scope, state, value).ok();
     }
     let render = v8::Local::new(scope, &state.helpers.render);
     let undefined = v8::undefined(scope);
     let text = render.call(scope, undefined.into(), &[value])?;
-    Some(text.to_rust_string_lossy(scope))
+    string(scope, state, text).ok()
+}
+
+/// A string of the cell's, unless it alone is more than the cell may show: then the cell is over. A string of half a
+/// gigabyte costs the cell next to nothing as long as nobody copies it.
+fn string(
+    scope: &mut v8::PinScope<'_, '_>,
+    state: &CellState,
+    value: v8::Local<'_, v8::Value>,
+) -> Result<String, Thrown> {
+    let Ok(text) = value.try_cast::<v8::String>() else { return Err(Thrown) };
+    // A string has at least as many bytes as UTF-16 code units.
+    if text.length() > state.limits.output_bytes {
+        state.refuse_output(scope);
+        return Err(Thrown);
+    }
+    Ok(text.to_rust_string_lossy(scope))
+}
+
+/// A string, or its first `max` UTF-16 code units and how many are missing.
+pub(crate) fn excerpt(
+    scope: &v8::PinScope<'_, '_>,
+    text: v8::Local<'_, v8::String>,
+    max: usize,
+) -> String {
+    if text.length() <= max {
+        return text.to_rust_string_lossy(scope);
+    }
+    let mut start = vec![0; max];
+    text.write_v2(scope, 0, &mut start, v8::WriteFlags::empty());
+    format!("{}… ({} more characters)", String::from_utf16_lossy(&start), text.length() - max)
 }
 
 /// The value as JSON. `Err(None)` when that threw; `Ok(None)` when JSON has nothing for it.
@@ -155,7 +185,7 @@ const MAX_VALUE_DEPTH: usize = codemode_host_protocol::MAX_DEPTH - ENVELOPE_DEPT
 /// `delegate/request`, its request, its invocation; and as much again to spare.
 const ENVELOPE_DEPTH: usize = 7;
 
-/// An exception is pending in the isolate.
+/// An exception is pending in the isolate, or the cell is over.
 struct Thrown;
 
 /// `JSON.stringify` escapes just those surrogates that have no partner; no UTF-8 string can hold one, and other

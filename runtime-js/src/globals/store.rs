@@ -10,7 +10,7 @@ pub(super) fn store<'s>(
     _rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let Some(state) = CellState::of(scope) else { return };
-    let Some(key) = key(scope, &args, "store") else { return };
+    let Some(key) = key(scope, &state, &args, "store") else { return };
     let Ok(json) = to_json(scope, &state, args.get(1)) else { return };
     let Some(json) = json else {
         let given = render(scope, &state, args.get(1)).unwrap_or_default();
@@ -36,7 +36,7 @@ pub(super) fn load<'s>(
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let Some(state) = CellState::of(scope) else { return };
-    let Some(key) = key(scope, &args, "load") else { return };
+    let Some(key) = key(scope, &state, &args, "load") else { return };
     let written = state.writes.borrow().get(&key).cloned();
     let Some(json) = written.or_else(|| state.stored.load(&key)) else { return };
     let Some(text) = v8::String::new(scope, json.text()) else {
@@ -49,13 +49,20 @@ pub(super) fn load<'s>(
 
 fn key(
     scope: &mut v8::PinScope<'_, '_>,
+    state: &CellState,
     args: &v8::FunctionCallbackArguments<'_>,
     function: &str,
 ) -> Option<String> {
+    let max_bytes = state.limits.stored_bytes;
     let key = args.get(0);
     if key.is_symbol() {
         throw(scope, &format!("{function} key must be a string"));
         return None;
     }
-    Some(key.to_string(scope)?.to_rust_string_lossy(scope))
+    let key = key.to_string(scope)?;
+    if key.length() > max_bytes {
+        throw(scope, &format!("{function} key must be a string of at most {max_bytes} bytes"));
+        return None;
+    }
+    Some(key.to_rust_string_lossy(scope))
 }

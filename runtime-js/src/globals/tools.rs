@@ -234,6 +234,11 @@ fn lookup(
     key: v8::Local<'_, v8::Name>,
 ) -> Option<(Rc<CellState>, u32)> {
     let state = CellState::of(scope)?;
+    let key = key.try_cast::<v8::String>().ok()?;
+    // A name of half a gigabyte costs next to nothing until it is copied.
+    if key.length() > state.catalog.longest_identifier() {
+        return None;
+    }
     let index = present(&state, &key.to_rust_string_lossy(scope))?;
     Some((state, index))
 }

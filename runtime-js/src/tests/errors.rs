@@ -174,6 +174,29 @@ fn stack_hooks_of_the_cell_are_not_called() {
         "Error.prepareStackTrace = (e, sites) => sites; const e = new Error('x'); text(typeof e.stack)",
         expect![["string\n"]],
     );
+    // What V8 converts to text it converts by the cell's own methods, if there are any.
+    fails(
+        "let given = 0; const method = {configurable: true, value() { given++; return '' }};
+         Object.defineProperty(Object.prototype, Symbol.toPrimitive, method);
+         const stack = new Error('x').stack; delete Object.prototype[Symbol.toPrimitive]; text([given, typeof stack])",
+        expect![["[0,\"string\"]\n"]],
+    );
+}
+
+#[test]
+fn errors_are_cut_at_a_length_that_nobody_reads() {
+    for source in [
+        "throw new Error('x'.repeat(3e6))",
+        "throw 'x'.repeat(3e6)",
+        "throw Object.assign(new Error('a'), {stack: '    at a:1:1\\n'.repeat(1e6)})",
+        "throw Object.assign(new Error('a'), {name: 'x'.repeat(3e6)})",
+        "throw new ReferenceError('x'.repeat(3e6) + ' is not defined')",
+        "const f = {f: (n) => n ? f(n - 1) : new Error('a')}.f; Error.stackTraceLimit = 1e4;
+         Object.defineProperty(f, 'name', {value: 'f'.repeat(4e3)}); throw f(900)",
+    ] {
+        let report = run(source);
+        assert!((1_000..1_200_000).contains(&report.len()), "{}: {source}", report.len());
+    }
 }
 
 #[test]

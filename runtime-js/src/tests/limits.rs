@@ -65,6 +65,23 @@ fn wall_time() {
     }
 }
 
+/// An error is described after its cell has failed, by running what the cell put in it: each part may hang again.
+#[test]
+fn wall_time_of_errors_that_do_not_come_to_an_end() {
+    let limits = Limits { wall: Some(Duration::from_millis(50)), ..Limits::default() };
+    for source in [
+        "throw Object.defineProperty(new Error('a'), 'message', {get() { while (true); }})",
+        "throw Object.defineProperty(new Error('a'), 'name', {get() { while (true); }})",
+        "throw Object.defineProperty(new Error('a'), 'stack', {get() { while (true); }})",
+        "throw {toJSON() { while (true); }}",
+        "setTimeout(() => { throw Object.defineProperty(new Error('a'), 'message', {get() { while (true); }}) });
+         await new Promise(() => {})",
+    ] {
+        let expected = "! TimeLimitExceeded: the cell ran for longer than its 50ms\n";
+        assert_eq!(within(limits, source), expected, "{source}");
+    }
+}
+
 #[test]
 fn output() {
     let limits = Limits { output_bytes: 100, output_items: 3, ..spec("").limits };
@@ -74,6 +91,36 @@ fn output() {
         format!("{}\n{over}", "x".repeat(100))
     );
     assert_eq!(within(limits, "while (true) text('a')"), format!("a\na\na\n{over}"));
+}
+
+#[test]
+fn long_strings_are_refused_before_they_are_copied() {
+    let over = "! OutputLimitExceeded: the cell showed more than its 100 bytes or 3 items\n";
+    let limits =
+        Limits { output_bytes: 100, output_items: 3, stored_bytes: 100, ..spec("").limits };
+    for source in [
+        "text('x'.repeat(5e8))",
+        "text({toJSON: () => 'x'.repeat(200)})",
+        "notify('x'.repeat(5e8))",
+        "image('data:'.padEnd(5e8))",
+        "audio({type: 'audio', data: 'x'.repeat(5e8)})",
+        "content({type: 'text', text: 'x'.repeat(5e8)})",
+        "content(Array(1e3).fill({type: 'text', text: 'x'.repeat(50)}))",
+        "const block = {type: 'text', text: ''}; content([block, block, block, block])",
+        "generatedImage({image_url: 'data:x', output_hint: 'x'.repeat(5e8)})",
+    ] {
+        assert_eq!(within(limits, source), over, "{source}");
+    }
+    for (source, expected) in [
+        ("tools['x'.repeat(1e6)]", ""),
+        ("load('x'.repeat(5e8))", "load key must be a string of at most 100 bytes"),
+        ("store('x'.repeat(5e8), 1)", "store key must be a string of at most 100 bytes"),
+        ("image({type: 'x'.repeat(5e8)})", "image only accepts MCP image blocks, got \"xxx"),
+        ("await import('x'.repeat(5e8))", "unsupported import in exec: xxx"),
+    ] {
+        let report = within(limits, source);
+        assert!(report.contains(expected) && report.len() < 2_000, "{source}: {report}");
+    }
 }
 
 #[test]
