@@ -14,6 +14,7 @@ use crate::{Cell, CellSpec, End, Engine, Event, Limits, Outcome, ToolCatalog};
 mod errors;
 mod globals;
 mod limits;
+mod reachable;
 mod rendering;
 mod termination;
 mod typescript;
