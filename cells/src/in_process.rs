@@ -11,7 +11,7 @@ use std::{
 };
 
 use codemode_host_protocol::{CellId, ContentItem, Json, RuntimeResponse, WaitOutcome};
-use codemode_runtime_js::{CellSpec, Tenant, WhenStuck};
+use codemode_runtime_js::{CellSpec, Tenant, TenantLimits, WhenStuck};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -70,6 +70,7 @@ impl InProcessCodeModeSession {
             tools: catalog,
             stored: shared.store.lock().snapshot(),
             limits: cell_limits,
+            tenant: TenantLimits::default(),
             console: shared.options.console,
             when_stuck: shared.options.when_stuck,
         };

@@ -37,6 +37,7 @@
 //!
 //! The crate's `schema` folder holds JSON Schema and TypeScript types of the messages.
 
+pub use budget::{Budget, Budgets, LimitExceeded, SESSION_BUDGET_EXCEEDED, Scope, Unit};
 pub use capability::{
     BOUNDED_OUTPUT, CELL_EXECUTION_LIMITS, Capability, CapabilityError, CapabilitySet,
     DELEGATE_CAPACITY, Known, YIELD_OBSERVATION,
@@ -59,6 +60,7 @@ pub use outline::MAX_DEPTH;
 pub use response::{Answer, OperationValue, RuntimeResponse, WaitOutcome};
 pub use tool::{ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName};
 
+mod budget;
 mod capability;
 mod content;
 mod decode;

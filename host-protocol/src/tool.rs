@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CellId, Json,
+    CellId, Json, LimitExceeded,
     decode::{Decode, Value},
     fault::Fault,
 };
@@ -90,12 +90,19 @@ pub struct ToolInvocation {
 pub struct ToolFailure {
     /// What went wrong, for the model.
     pub message: String,
+    /// The budget that the call would have crossed, where that is why.
+    pub limit: Option<LimitExceeded>,
 }
 
 impl ToolFailure {
     /// A failure that says `message`.
     pub fn new(message: impl Into<String>) -> ToolFailure {
-        ToolFailure { message: message.into() }
+        ToolFailure { message: message.into(), limit: None }
+    }
+
+    /// The failure of a call that was refused because of a budget.
+    pub fn refused(limit: LimitExceeded) -> ToolFailure {
+        ToolFailure { message: limit.to_string(), limit: Some(limit) }
     }
 }
 

@@ -1,13 +1,16 @@
 //! The handle of a running cell.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 
 use codemode_host_protocol::{Json, ToolFailure};
 
-use crate::{CallId, inbox::Inbox, worker::Worker};
+use crate::{CallId, cpu::CpuTime, inbox::Inbox, worker::Worker};
 
 /// A running cell. Cheap to clone; the cell is terminated when the last clone is dropped.
 #[derive(Clone)]
@@ -33,6 +36,11 @@ impl Cell {
     pub fn terminate(&self) {
         self.0.0.stop(Stop::Terminated);
     }
+
+    /// The processor time that the cell's thread has used for it until now, or until its end.
+    pub fn cpu_time(&self) -> Duration {
+        self.0.0.cpu.used()
+    }
 }
 
 impl Drop for Guard {
@@ -52,13 +60,20 @@ pub(crate) struct Shared {
     /// Unique in the process.
     pub(crate) id: u64,
     pub(crate) inbox: Inbox,
+    pub(crate) cpu: CpuTime,
     worker: Worker,
     stop: AtomicU8,
 }
 
 impl Shared {
     pub(crate) fn new(id: u64, worker: Worker) -> Shared {
-        Shared { id, inbox: Inbox::default(), worker, stop: AtomicU8::new(0) }
+        Shared {
+            id,
+            inbox: Inbox::default(),
+            cpu: CpuTime::default(),
+            worker,
+            stop: AtomicU8::new(0),
+        }
     }
 
     /// Ends the cell from outside. The first reason stands.
@@ -75,7 +90,8 @@ impl Shared {
         match self.stop.load(Ordering::Acquire) {
             0 => None,
             1 => Some(Stop::Terminated),
-            _ => Some(Stop::Time),
+            2 => Some(Stop::Time),
+            _ => Some(Stop::Cpu),
         }
     }
 }
@@ -86,4 +102,5 @@ impl Shared {
 pub(crate) enum Stop {
     Terminated = 1,
     Time = 2,
+    Cpu = 3,
 }

@@ -1,10 +1,9 @@
-//! Ends cells that run for longer than they may.
+//! Ends cells that run, or compute, for longer than they may.
 
 use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -23,19 +22,34 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    deadlines: BinaryHeap<Reverse<Deadline>>,
+    /// By the time at which they have to be looked at, and by the cell's id.
+    watched: BTreeMap<(Instant, u64), Watched>,
     running: bool,
     closed: bool,
 }
 
-struct Deadline {
-    at: Instant,
+struct Watched {
     cell: Weak<Shared>,
+    /// When its wall time is over.
+    deadline: Option<Instant>,
+    /// How much processor time it may use.
+    cpu: Option<Duration>,
 }
 
 impl Clock {
-    /// Stops `cell` at `at`, unless it has ended by then.
-    pub(crate) fn stop_at(&self, at: Instant, cell: &Arc<Shared>) -> std::io::Result<()> {
+    /// Stops `cell` once it has run for longer than `wall` since `started`, or has used more than `cpu` of processor
+    /// time. Until what is returned is dropped.
+    pub(crate) fn watch(
+        &self,
+        cell: &Arc<Shared>,
+        started: Instant,
+        wall: Option<Duration>,
+        cpu: Option<Duration>,
+    ) -> std::io::Result<Watch> {
+        // A time that no `Instant` can name never comes.
+        let deadline = wall.and_then(|wall| started.checked_add(wall));
+        let watched = Watched { cell: Arc::downgrade(cell), deadline, cpu };
+        let Some(at) = watched.next_look(Duration::ZERO) else { return Ok(Watch(None)) };
         let mut state = self.0.state.lock();
         if !state.running {
             let inner = Arc::clone(&self.0);
@@ -45,9 +59,14 @@ impl Clock {
                 .spawn(move || inner.run())?;
             state.running = true;
         }
-        state.deadlines.push(Reverse(Deadline { at, cell: Arc::downgrade(cell) }));
-        self.0.changed.notify_one();
-        Ok(())
+        let is_first = state.watched.first_key_value().is_none_or(|((first, _), _)| at < *first);
+        state.watched.insert((at, cell.id), watched);
+        drop(state);
+        // Most cells are given the same time, and come after those before them: the clock sleeps on.
+        if is_first {
+            self.0.changed.notify_one();
+        }
+        Ok(Watch(Some((Arc::downgrade(&self.0), cell.id, at))))
     }
 }
 
@@ -58,45 +77,76 @@ impl Drop for Clock {
     }
 }
 
+/// Ends the watch on a cell when it is dropped.
+pub(crate) struct Watch(Option<(Weak<Inner>, u64, Instant)>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let Some((clock, id, at)) = self.0.take() else { return };
+        let Some(clock) = clock.upgrade() else { return };
+        let mut state = clock.state.lock();
+        if let Entry::Occupied(watched) = state.watched.entry((at, id)) {
+            watched.remove();
+            return;
+        }
+        // It was looked at before, and stands elsewhere. Few cells live so long.
+        state.watched.retain(|(_, watched), _| *watched != id);
+    }
+}
+
+impl Watched {
+    /// When the cell has to be looked at next, if it has used `cpu` by now. A thread uses no more than a second in a
+    /// second.
+    fn next_look(&self, cpu: Duration) -> Option<Instant> {
+        let cpu_over = self.cpu.and_then(|limit| {
+            let left = limit.saturating_sub(cpu).max(MIN_LOOK);
+            Instant::now().checked_add(left)
+        });
+        match (self.deadline, cpu_over) {
+            (Some(deadline), Some(cpu_over)) => Some(deadline.min(cpu_over)),
+            (deadline, cpu_over) => deadline.or(cpu_over),
+        }
+    }
+
+    /// Stops the cell if it is time; else, when to look again.
+    fn look(&self) -> Option<Instant> {
+        let cell = self.cell.upgrade()?;
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            cell.stop(Stop::Time);
+            return None;
+        }
+        let used = cell.cpu.used();
+        if self.cpu.is_some_and(|limit| used >= limit) {
+            cell.stop(Stop::Cpu);
+            return None;
+        }
+        self.next_look(used)
+    }
+}
+
 impl Inner {
     fn run(&self) {
         let mut state = self.state.lock();
         while !state.closed {
-            let Some(Reverse(next)) = state.deadlines.peek() else {
+            let Some((&(at, id), _)) = state.watched.first_key_value() else {
                 self.changed.wait(&mut state);
                 continue;
             };
-            let at = next.at;
             if at > Instant::now() {
                 self.changed.wait_until(&mut state, at);
                 continue;
             }
-            let due = state.deadlines.pop();
-            if let Some(cell) = due.and_then(|Reverse(deadline)| deadline.cell.upgrade()) {
-                cell.stop(Stop::Time);
+            // Under the lock: a cell that ends meanwhile waits with taking itself off the list.
+            if let Some(watched) = state.watched.remove(&(at, id))
+                && let Some(next) = watched.look()
+            {
+                state.watched.insert((next, id), watched);
             }
         }
     }
 }
 
-impl PartialEq for Deadline {
-    fn eq(&self, other: &Deadline) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Deadline {}
-
-impl PartialOrd for Deadline {
-    fn partial_cmp(&self, other: &Deadline) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Deadline {
-    fn cmp(&self, other: &Deadline) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
-    }
-}
-
 const CLOCK_STACK_BYTES: usize = 64 << 10;
+
+/// The processor time of a thread that runs lags behind by up to a tick of the kernel; so often it is looked at, at most.
+const MIN_LOOK: Duration = Duration::from_millis(1);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use codemode_host_protocol::{ContentItem, Json, ToolKind, ToolName};
+use codemode_host_protocol::{ContentItem, Json, LimitExceeded, ToolKind, ToolName};
 use serde::{Deserialize, Serialize};
 
 use crate::CellError;
@@ -82,7 +82,7 @@ pub enum Outcome {
     Failed(Box<CellError>),
     /// [`Cell::terminate`](crate::Cell::terminate) ended it.
     Terminated,
-    /// It crossed one of its limits.
+    /// It crossed one of its limits, or one of its tenant's.
     LimitExceeded(LimitExceeded),
     /// What ran it is gone; never where cells run in this process.
     Crashed(RuntimeCrash),
@@ -103,53 +103,27 @@ impl RuntimeCrash {
     pub const CODE: &str = "runtimeCrashed";
 }
 
-/// Which limit a cell crossed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-pub enum LimitExceeded {
-    /// The JavaScript heap, or array buffers, which count with it.
-    #[error("HeapLimitExceeded: the cell used more than its {limit_bytes} bytes of heap")]
-    Heap {
-        /// The limit.
-        limit_bytes: usize,
-    },
-    /// Wall time from the start.
-    #[error("TimeLimitExceeded: the cell ran for longer than its {limit:?}")]
-    Time {
-        /// The limit.
-        limit: Duration,
-    },
-    /// Bytes or items shown.
-    #[error(
-        "OutputLimitExceeded: the cell showed more than its {limit_bytes} bytes or {limit_items} items"
-    )]
-    Output {
-        /// The limit in bytes.
-        limit_bytes: usize,
-        /// The limit in items.
-        limit_items: usize,
-    },
-}
-
-impl LimitExceeded {
-    /// A stable name for programs: `HeapLimitExceeded`, `TimeLimitExceeded` or `OutputLimitExceeded`.
-    pub fn code(&self) -> &'static str {
-        match self {
-            LimitExceeded::Heap { .. } => "HeapLimitExceeded",
-            LimitExceeded::Time { .. } => "TimeLimitExceeded",
-            LimitExceeded::Output { .. } => "OutputLimitExceeded",
-        }
-    }
-}
-
 /// What a cell used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Wall time from the start to the end.
     pub wall: Duration,
+    /// Processor time of the cell's own thread.
+    pub cpu: Duration,
+    /// The largest heap that the garbage collector saw, in bytes; 0 where it had nothing to do.
+    pub heap_bytes: usize,
+    /// The most that array buffers took at a time, in bytes.
+    pub buffer_bytes: usize,
     /// Bytes shown.
     pub output_bytes: usize,
     /// Items shown.
     pub output_items: usize,
     /// Tools called.
     pub tool_calls: u64,
+    /// Bytes of JSON in the arguments of those calls.
+    pub argument_bytes: u64,
+    /// Bytes of JSON in the results of those calls.
+    pub result_bytes: u64,
+    /// Bytes of source.
+    pub source_bytes: usize,
 }

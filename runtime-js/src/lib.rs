@@ -18,17 +18,17 @@
 
 pub use catalog::ToolCatalog;
 pub use cell::Cell;
+pub use codemode_host_protocol::LimitExceeded;
 pub use engine::{Engine, EngineOptions};
 pub use error::{CellError, Frame, Position};
-pub use event::{
-    CallId, End, Event, EventSink, LimitExceeded, Outcome, RuntimeCrash, ToolCall, Usage,
-};
-pub use spec::{CellSpec, Limits, StoredValues, WhenStuck};
+pub use event::{CallId, End, Event, EventSink, Outcome, RuntimeCrash, ToolCall, Usage};
+pub use spec::{CellSpec, Limits, StoredValues, TenantLimits, WhenStuck};
 pub use tenant::{StartError, Tenant};
 
 mod catalog;
 mod cell;
 mod clock;
+mod cpu;
 mod engine;
 mod error;
 mod event;
@@ -36,6 +36,7 @@ mod globals;
 mod hints;
 mod inbox;
 mod limits;
+mod meter;
 mod module;
 mod realm;
 mod run;

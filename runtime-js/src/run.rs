@@ -1,9 +1,15 @@
 //! The course of one cell, from its source to its end.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use codemode_host_protocol::{Budget, LimitExceeded};
 
 use crate::{
-    CellError, CellSpec, End, Event, EventSink, LimitExceeded, Outcome, Usage, WhenStuck,
+    CellError, CellSpec, End, Event, EventSink, Outcome, Usage, WhenStuck,
     cell::{Shared, Stop},
     globals,
     inbox::Input,
@@ -11,6 +17,7 @@ use crate::{
     module,
     realm::Realm,
     source::Source,
+    spec::millis,
     stack,
     state::{CellState, Over},
 };
@@ -42,7 +49,7 @@ pub(crate) fn run_cell(
     started: Instant,
 ) -> Ending {
     let Realm { context, helpers } = realm;
-    let wall_limit = spec.limits.wall;
+    let source_bytes = spec.source.len();
     let state = Rc::new(CellState {
         shared: Arc::clone(shared),
         helpers,
@@ -50,6 +57,7 @@ pub(crate) fn run_cell(
         limits: spec.limits,
         when_stuck: spec.when_stuck,
         heap: Arc::clone(heap),
+        meter: heap.meter(),
         source: Source::new(spec.file, spec.source).into(),
         stored: spec.stored,
         writes: Default::default(),
@@ -58,6 +66,8 @@ pub(crate) fn run_cell(
         touched_tools: Default::default(),
         timers: Default::default(),
         calls_made: Default::default(),
+        argument_bytes: Default::default(),
+        result_bytes: Default::default(),
         output_bytes: Default::default(),
         output_items: Default::default(),
         over: Default::default(),
@@ -73,7 +83,12 @@ pub(crate) fn run_cell(
             let global = context.global(scope);
             let _ = globals::install_console(scope, global);
         }
-        let result = evaluate(scope, &state);
+        let result = if source_bytes > state.limits.source_bytes {
+            state.exceed(scope, Budget::SourceBytes, state.limits.source_bytes, source_bytes);
+            Err(None)
+        } else {
+            evaluate(scope, &state)
+        };
         if !matches!(result, Ok(())) || state.is_over() {
             // What the cell left to be done later must not be done in the next cell.
             scope.terminate_execution();
@@ -82,16 +97,21 @@ pub(crate) fn run_cell(
         result
     };
     isolate.remove_slot::<Rc<CellState>>();
-    let end = End {
-        outcome: outcome(&state, result, wall_limit),
-        stored: state.writes.take(),
-        usage: Usage {
-            wall: started.elapsed(),
-            output_bytes: state.output_bytes.get(),
-            output_items: state.output_items.get(),
-            tool_calls: state.calls_made.get(),
-        },
+    state.meter.give_timers(state.timers.borrow().len());
+    let peak = heap.end();
+    let usage = Usage {
+        wall: started.elapsed(),
+        cpu: shared.cpu.end(),
+        heap_bytes: peak.heap_bytes,
+        buffer_bytes: peak.buffer_bytes,
+        output_bytes: state.output_bytes.get(),
+        output_items: state.output_items.get(),
+        tool_calls: state.calls_made.get(),
+        argument_bytes: state.argument_bytes.get(),
+        result_bytes: state.result_bytes.get(),
+        source_bytes,
     };
+    let end = End { outcome: outcome(&state, result, &usage), stored: state.writes.take(), usage };
     // The realm's handles go before the end is told: whoever hears of it may count on the memory.
     let sink = Rc::into_inner(state).map(|state| state.sink.into_inner());
     Ending { sink, end }
@@ -122,7 +142,7 @@ fn evaluate<'s>(
             v8::PromiseState::Fulfilled => return Ok(()),
             v8::PromiseState::Rejected => {
                 let exception = promise.result(scope);
-                return Err(stack::describe(scope, state, exception));
+                return Err(failure(scope, state, exception));
             }
             v8::PromiseState::Pending => {}
         }
@@ -136,7 +156,7 @@ fn evaluate<'s>(
             Input::ToolResult(id, result) => {
                 let call = state.calls.borrow_mut().remove(&id);
                 if let Some(call) = call {
-                    globals::settle(scope, call, result);
+                    globals::settle(scope, state, call, result);
                 }
             }
             Input::TimerDue => fire_timer(scope, state)?,
@@ -149,6 +169,7 @@ fn fire_timer(
     state: &CellState,
 ) -> Result<(), Failure> {
     let Some(callback) = state.timers.borrow_mut().take_next() else { return Ok(()) };
+    state.meter.give_timers(1);
     let callback = v8::Local::new(scope, callback);
     let undefined = v8::undefined(scope);
     if callback.call(scope, undefined.into(), &[]).is_some() || state.is_over() {
@@ -157,10 +178,24 @@ fn fire_timer(
     match scope.exception() {
         Some(exception) => {
             scope.reset();
-            Err(stack::describe(scope, state, exception))
+            Err(failure(scope, state, exception))
         }
         None => Err(None),
     }
+}
+
+/// Why a cell failed that did not catch `exception`. One with which it was told that it is at a limit ends it as one that
+/// is over that limit.
+fn failure<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
+    exception: v8::Local<'s, v8::Value>,
+) -> Failure {
+    if let Some(limit) = globals::refused_limit(scope, exception) {
+        state.over.borrow_mut().get_or_insert(Over::Limit(limit));
+        return None;
+    }
+    stack::describe(scope, state, exception)
 }
 
 /// Nothing outside can wake the cell any more, and nothing inside will.
@@ -187,13 +222,9 @@ fn stalled<'s>(
     }
 }
 
-fn outcome(
-    state: &CellState,
-    result: Result<(), Failure>,
-    wall_limit: Option<std::time::Duration>,
-) -> Outcome {
-    if state.heap.exceeded() {
-        return heap_exceeded(state);
+fn outcome(state: &CellState, result: Result<(), Failure>, usage: &Usage) -> Outcome {
+    if let Some(limit) = state.heap.exceeded() {
+        return Outcome::LimitExceeded(limit);
     }
     if let Some(over) = state.over.take() {
         return match over {
@@ -204,28 +235,36 @@ fn outcome(
     }
     match (result, state.stopped()) {
         (Ok(()), _) => Outcome::Completed,
-        (Err(Some(error)), _) if refused_allocation(state, &error) => heap_exceeded(state),
-        (Err(Some(error)), _) => Outcome::Failed(error),
-        (Err(None), Some(Stop::Time)) => {
-            Outcome::LimitExceeded(LimitExceeded::Time { limit: wall_limit.unwrap_or_default() })
-        }
+        (Err(Some(error)), _) => match refused_allocation(state, &error) {
+            Some(limit) => Outcome::LimitExceeded(limit),
+            None => Outcome::Failed(error),
+        },
+        (Err(None), Some(Stop::Time)) => out_of_time(Budget::Wall, state.limits.wall, usage.wall),
+        (Err(None), Some(Stop::Cpu)) => out_of_time(Budget::Cpu, state.limits.cpu, usage.cpu),
         (Err(None), _) => Outcome::Terminated,
     }
 }
 
-fn heap_exceeded(state: &CellState) -> Outcome {
-    Outcome::LimitExceeded(LimitExceeded::Heap { limit_bytes: state.heap.limit_bytes() })
+fn out_of_time(budget: Budget, limit: Option<Duration>, used: Duration) -> Outcome {
+    let limit = millis(limit.unwrap_or_default());
+    Outcome::LimitExceeded(LimitExceeded::of_cell(budget, limit, millis(used)))
 }
 
 /// Whether V8 says with this error that there is no room: our allocator refused an array buffer, or a string grew past the
 /// longest that V8 has, which is beyond any heap limit below that.
-fn refused_allocation(state: &CellState, error: &CellError) -> bool {
+fn refused_allocation(state: &CellState, error: &CellError) -> Option<LimitExceeded> {
     if error.name.as_deref() != Some("RangeError") {
-        return false;
+        return None;
     }
     match error.message.as_str() {
-        "Invalid string length" => state.heap.limit_bytes() <= v8::String::MAX_LENGTH,
-        message => state.heap.buffer_refused() && message.contains("llocation failed"),
+        "Invalid string length" => {
+            let limit = state.heap.limit_bytes();
+            let used = v8::String::MAX_LENGTH as u64;
+            (limit <= v8::String::MAX_LENGTH)
+                .then(|| LimitExceeded::of_cell(Budget::Heap, limit as u64, used))
+        }
+        message if message.contains("llocation failed") => state.heap.buffer_refused(),
+        _ => None,
     }
 }
 

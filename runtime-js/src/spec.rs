@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use codemode_host_protocol::Json;
+use codemode_host_protocol::{Budget, Json};
 use serde::{Deserialize, Serialize};
 
 use crate::ToolCatalog;
@@ -20,6 +20,8 @@ pub struct CellSpec {
     pub stored: Arc<dyn StoredValues>,
     /// Its limits.
     pub limits: Limits,
+    /// What all running cells of its tenant may use together.
+    pub tenant: TenantLimits,
     /// Whether there is a `console`, whose lines become text output.
     pub console: bool,
     /// What becomes of it when it waits for what nothing can bring about.
@@ -57,17 +59,23 @@ impl CellSpec {
             tools: Arc::default(),
             stored: Arc::new(BTreeMap::new()),
             limits: Limits::default(),
+            tenant: TenantLimits::default(),
             console: false,
             when_stuck: WhenStuck::default(),
         }
     }
 }
 
-/// What one cell may use.
+/// What one cell may use. The largest number means: no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// JavaScript heap in bytes. Array buffers are counted apart, against the same figure.
+    /// JavaScript heap in bytes.
     pub heap_bytes: usize,
+    /// Array buffers at a time, in bytes. They lie outside of the heap.
+    pub buffer_bytes: usize,
+    /// Processor time of the cell's own thread; `None` for no limit. What the engine's helpers do for it (garbage
+    /// collection, optimising) does not count.
+    pub cpu: Option<Duration>,
     /// Wall time from the start; `None` for no limit.
     pub wall: Option<Duration>,
     /// Bytes of output in all.
@@ -78,17 +86,121 @@ pub struct Limits {
     pub stored_bytes: usize,
     /// Keys that it stores values under. `store` refuses one more.
     pub stored_keys: usize,
+    /// Tool calls in all.
+    pub tool_calls: usize,
+    /// Bytes of JSON in the argument of one tool call. A call with more is refused.
+    pub argument_bytes: usize,
+    /// Bytes of JSON in the result of one tool call. A call with more fails.
+    pub result_bytes: usize,
+    /// Timers that are set at a time.
+    pub timers: usize,
+    /// Bytes of source.
+    pub source_bytes: usize,
+    /// How deep a value is nested that is passed to a tool or stored. More than the default no message holds.
+    pub depth: usize,
+}
+
+impl Limits {
+    /// The limit on `budget`, in its unit; `None` where there is none, or it is not of one cell in its engine.
+    pub fn of(&self, budget: Budget) -> Option<u64> {
+        let amount = match budget {
+            Budget::Cpu => return self.cpu.map(millis),
+            Budget::Wall => return self.wall.map(millis),
+            Budget::Heap => self.heap_bytes,
+            Budget::ArrayBuffers => self.buffer_bytes,
+            Budget::OutputBytes => self.output_bytes,
+            Budget::OutputItems => self.output_items,
+            Budget::StoredBytes => self.stored_bytes,
+            Budget::StoredValues => self.stored_keys,
+            Budget::ToolCalls => self.tool_calls,
+            Budget::ArgumentBytes => self.argument_bytes,
+            Budget::ResultBytes => self.result_bytes,
+            Budget::Timers => self.timers,
+            Budget::SourceBytes => self.source_bytes,
+            Budget::Depth => self.depth,
+            Budget::OpenToolCalls
+            | Budget::LiveCells
+            | Budget::UnreadBytes
+            | Budget::Connections => return None,
+        };
+        (amount != usize::MAX).then_some(amount as u64)
+    }
+
+    /// Sets the limit on `budget`, in its unit; `None` for no limit. What is not of one cell in its engine is left
+    /// alone.
+    pub fn set(&mut self, budget: Budget, limit: Option<u64>) {
+        let amount = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        match budget {
+            Budget::Cpu => self.cpu = limit.map(Duration::from_millis),
+            Budget::Wall => self.wall = limit.map(Duration::from_millis),
+            Budget::Heap => self.heap_bytes = amount,
+            Budget::ArrayBuffers => self.buffer_bytes = amount,
+            Budget::OutputBytes => self.output_bytes = amount,
+            Budget::OutputItems => self.output_items = amount,
+            Budget::StoredBytes => self.stored_bytes = amount,
+            Budget::StoredValues => self.stored_keys = amount,
+            Budget::ToolCalls => self.tool_calls = amount,
+            Budget::ArgumentBytes => self.argument_bytes = amount,
+            Budget::ResultBytes => self.result_bytes = amount,
+            Budget::Timers => self.timers = amount,
+            Budget::SourceBytes => self.source_bytes = amount,
+            Budget::Depth => self.depth = amount.min(MAX_VALUE_DEPTH),
+            Budget::OpenToolCalls
+            | Budget::LiveCells
+            | Budget::UnreadBytes
+            | Budget::Connections => {}
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             heap_bytes: 256 << 20,
+            buffer_bytes: 256 << 20,
+            cpu: Some(Duration::from_secs(5 * 60)),
             wall: None,
             output_bytes: 64 << 20,
             output_items: 100_000,
             stored_bytes: 64 << 20,
             stored_keys: 10_000,
+            tool_calls: 100_000,
+            argument_bytes: 64 << 20,
+            result_bytes: 64 << 20,
+            timers: 10_000,
+            source_bytes: 4 << 20,
+            depth: MAX_VALUE_DEPTH,
         }
     }
 }
+
+/// What all running cells of one tenant may use together. The largest number means: no limit.
+///
+/// A tenant keeps to what its latest cell was started with. A cell that crosses one of these ends with a
+/// [`LimitExceeded`](crate::LimitExceeded) of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantLimits {
+    /// JavaScript heaps in bytes, as the garbage collector last saw them.
+    pub heap_bytes: usize,
+    /// Array buffers in bytes.
+    pub buffer_bytes: usize,
+    /// Timers that are set at a time.
+    pub timers: usize,
+}
+
+impl Default for TenantLimits {
+    /// No limits.
+    fn default() -> TenantLimits {
+        TenantLimits { heap_bytes: usize::MAX, buffer_bytes: usize::MAX, timers: usize::MAX }
+    }
+}
+
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A message of the protocol has room for so many levels around and in a value, and clients refuse deeper ones.
+const MAX_VALUE_DEPTH: usize = codemode_host_protocol::MAX_DEPTH - ENVELOPE_DEPTH;
+
+/// `delegate/request`, its request, its invocation; and as much again to spare.
+const ENVELOPE_DEPTH: usize = 7;

@@ -8,12 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use codemode_host_protocol::{ContentItem, Json};
+use codemode_host_protocol::{Budget, ContentItem, Json, LimitExceeded};
 
 use crate::{
-    CallId, Event, EventSink, LimitExceeded, Limits, StoredValues, ToolCatalog, WhenStuck,
+    CallId, Event, EventSink, Limits, StoredValues, ToolCatalog, WhenStuck,
     cell::{Shared, Stop},
     limits::HeapGuard,
+    meter::Meter,
     realm::Helpers,
     source::Source,
     timers::Timers,
@@ -27,6 +28,7 @@ pub(crate) struct CellState {
     pub(crate) limits: Limits,
     pub(crate) when_stuck: WhenStuck,
     pub(crate) heap: Arc<HeapGuard>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) source: RefCell<Source>,
     pub(crate) stored: Arc<dyn StoredValues>,
     pub(crate) writes: RefCell<BTreeMap<String, Json>>,
@@ -36,6 +38,8 @@ pub(crate) struct CellState {
     pub(crate) touched_tools: RefCell<HashMap<u32, TouchedTool>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) calls_made: Cell<u64>,
+    pub(crate) argument_bytes: Cell<u64>,
+    pub(crate) result_bytes: Cell<u64>,
     pub(crate) output_bytes: Cell<usize>,
     pub(crate) output_items: Cell<usize>,
     pub(crate) over: RefCell<Option<Over>>,
@@ -78,7 +82,9 @@ impl CellState {
 
     /// Whether the cell has to stop, and nothing it does counts any more.
     pub(crate) fn is_over(&self) -> bool {
-        self.over.borrow().is_some() || self.shared.stopped().is_some() || self.heap.exceeded()
+        self.over.borrow().is_some()
+            || self.shared.stopped().is_some()
+            || self.heap.exceeded().is_some()
     }
 
     pub(crate) fn stopped(&self) -> Option<Stop> {
@@ -106,21 +112,33 @@ impl CellState {
     /// Keeps a value under a key, within the limits.
     ///
     /// # Errors
-    /// What to tell the cell when it stores too much.
-    pub(crate) fn write(&self, key: String, value: Json) -> Result<(), String> {
+    /// The limit, and what to tell the cell, when it stores too much.
+    pub(crate) fn write(&self, key: String, value: Json) -> Result<(), (LimitExceeded, String)> {
         let Limits { stored_bytes, stored_keys, .. } = self.limits;
         let mut writes = self.writes.borrow_mut();
         let old = writes.get(&key).map_or(0, |old| key.len() + old.text().len());
         let bytes = self.written_bytes.get() - old + key.len() + value.text().len();
-        if bytes > stored_bytes || (old == 0 && writes.len() >= stored_keys) {
-            return Err(format!(
-                "StoredValuesLimitExceeded: unable to store {key:?}: a cell may store {stored_bytes} bytes under \
-                 {stored_keys} keys"
-            ));
+        let keys = writes.len() + usize::from(old == 0);
+        let over =
+            [(Budget::StoredBytes, stored_bytes, bytes), (Budget::StoredValues, stored_keys, keys)];
+        if let Some((budget, limit, used)) = over.into_iter().find(|(_, limit, used)| used > limit)
+        {
+            let limit = LimitExceeded::of_cell(budget, limit as u64, used as u64);
+            let message = format!(
+                "{}: unable to store {key:?}: a cell may store {stored_bytes} bytes under {stored_keys} keys",
+                limit.code()
+            );
+            return Err((limit, message));
         }
         self.written_bytes.set(bytes);
         writes.insert(key, value);
         Ok(())
+    }
+
+    /// Ends the cell because it is over a limit of its own.
+    pub(crate) fn exceed(&self, isolate: &v8::Isolate, budget: Budget, limit: usize, used: usize) {
+        let limit = LimitExceeded::of_cell(budget, limit as u64, used as u64);
+        self.finish(isolate, Over::Limit(limit));
     }
 
     /// Shows an item, within the limits.
@@ -129,17 +147,18 @@ impl CellState {
         let items = self.output_items.get() + 1;
         let Limits { output_bytes: limit_bytes, output_items: limit_items, .. } = self.limits;
         if bytes > limit_bytes || items > limit_items {
-            return self.refuse_output(isolate);
+            return self.refuse_output(isolate, bytes, items);
         }
         self.output_bytes.set(bytes);
         self.output_items.set(items);
         self.tell(isolate, Event::Output(item));
     }
 
-    /// Ends the cell for showing more than it may.
-    pub(crate) fn refuse_output(&self, isolate: &v8::Isolate) {
-        let Limits { output_bytes: limit_bytes, output_items: limit_items, .. } = self.limits;
-        let over = LimitExceeded::Output { limit_bytes, limit_items };
-        self.finish(isolate, Over::Limit(over));
+    /// Ends the cell for showing so much, which is more than it may.
+    pub(crate) fn refuse_output(&self, isolate: &v8::Isolate, bytes: usize, items: usize) {
+        match self.limits.output_bytes {
+            limit if bytes > limit => self.exceed(isolate, Budget::OutputBytes, limit, bytes),
+            _ => self.exceed(isolate, Budget::OutputItems, self.limits.output_items, items),
+        }
     }
 }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::{
     CellSpec, Engine, EventSink,
     cell::{Cell, Shared},
+    meter::Meter,
     worker::{Job, Worker},
 };
 
@@ -23,6 +24,7 @@ use crate::{
 pub struct Tenant {
     engine: Engine,
     idle: Arc<Idle>,
+    meter: Arc<Meter>,
 }
 
 /// Workers of one tenant that wait for its next cell.
@@ -38,7 +40,7 @@ pub struct StartError(#[from] std::io::Error);
 
 impl Tenant {
     pub(crate) fn new(engine: Engine) -> Tenant {
-        Tenant { engine, idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))) }
+        Tenant { engine, idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))), meter: Arc::default() }
     }
 
     /// Starts a cell. Returns at once; all that the cell does, a bad source included, is told to `sink`.
@@ -53,9 +55,9 @@ impl Tenant {
         };
         let id = NEXT_CELL.fetch_add(1, Ordering::Relaxed);
         let shared = Arc::new(Shared::new(id, worker.clone()));
-        if let Some(wall) = spec.limits.wall {
-            self.engine.clock().stop_at(started + wall, &shared)?;
-        }
+        let watch =
+            self.engine.clock().watch(&shared, started, spec.limits.wall, spec.limits.cpu)?;
+        self.meter.set_limits(spec.tenant);
         let cell = Cell::new(Arc::clone(&shared));
         worker.run(Job {
             spec,
@@ -63,6 +65,8 @@ impl Tenant {
             sink: Box::new(sink),
             started,
             home: Arc::clone(&self.idle),
+            meter: Arc::clone(&self.meter),
+            watch,
         });
         Ok(cell)
     }

@@ -24,11 +24,15 @@ impl Timers {
         self.last_id
     }
 
-    /// Forgets a timer. An id that is none, or fired before, is fine.
-    pub(crate) fn clear(&mut self, id: u32) {
-        if let Some(at) = self.times.remove(&id) {
-            self.by_time.remove(&(at, id));
-        }
+    /// Forgets a timer; `false` when the id is none, or it fired before.
+    pub(crate) fn clear(&mut self, id: u32) -> bool {
+        let Some(at) = self.times.remove(&id) else { return false };
+        self.by_time.remove(&(at, id)).is_some()
+    }
+
+    /// How many are set.
+    pub(crate) fn len(&self) -> usize {
+        self.by_time.len()
     }
 
     /// When the next timer is due.

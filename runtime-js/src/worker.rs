@@ -11,8 +11,8 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    CellSpec, EventSink, cell::Shared, engine::initialize_v8, limits::HeapGuard, module,
-    realm::Realm, run, stack, tenant::Idle,
+    CellSpec, EventSink, cell::Shared, clock::Watch, engine::initialize_v8, limits::HeapGuard,
+    meter::Meter, module, realm::Realm, run, stack, tenant::Idle,
 };
 
 /// A thread with one isolate. Clones are the same worker.
@@ -44,6 +44,10 @@ pub(crate) struct Job {
     pub(crate) sink: Box<dyn EventSink>,
     pub(crate) started: Instant,
     pub(crate) home: Arc<Idle>,
+    /// What all cells of the tenant use.
+    pub(crate) meter: Arc<Meter>,
+    /// Sees to it that the cell does not run for too long.
+    pub(crate) watch: Watch,
 }
 
 impl Worker {
@@ -107,11 +111,14 @@ impl Worker {
         let mut cells = 0;
         let mut realm = Realm::new(&mut isolate);
         self.0.ready.store(true, Ordering::Relaxed);
-        while let Some(Job { spec, shared, sink, started, home }) = self.next_job() {
+        while let Some(Job { spec, shared, sink, started, home, meter, watch }) = self.next_job() {
             self.0.ready.store(false, Ordering::Relaxed);
             *self.0.running.lock() = Some(shared.id);
+            shared.cpu.begin();
+            guard.begin(meter, spec.limits.buffer_bytes);
             let end = run::run_cell(&mut isolate, realm, &guard, spec, &shared, sink, started);
             *self.0.running.lock() = None;
+            drop(watch);
             shared.inbox.close();
             isolate.cancel_terminate_execution();
             cells += 1;

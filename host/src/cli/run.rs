@@ -12,8 +12,10 @@ use codemode_cells::{
     CellLimit, CellObserver, CellRequest, CodeModeSession as _, Ending, ExecuteOptions,
     InProcessCodeModeSession, SessionLimits, SessionOptions, Step,
 };
-use codemode_host_protocol::{CellId, ContentItem, Json, ToolFailure, ToolInvocation};
-use codemode_runtime_js::{Engine, EngineOptions, LimitExceeded, Limits, Usage, WhenStuck};
+use codemode_host_protocol::{
+    Budget, CellId, ContentItem, Json, LimitExceeded, ToolFailure, ToolInvocation,
+};
+use codemode_runtime_js::{Engine, EngineOptions, Limits, Usage, WhenStuck};
 use tokio::sync::oneshot;
 
 use super::{
@@ -202,7 +204,9 @@ fn explain(ending: &Ending, arguments: &RunArguments) -> u8 {
     let code = match ending {
         Ending::Completed => return exit::OK,
         Ending::Terminated => exit::TERMINATED,
-        Ending::LimitExceeded(CellLimit::Engine(LimitExceeded::Time { .. })) => exit::TIME_LIMIT,
+        Ending::LimitExceeded(CellLimit::Engine(LimitExceeded {
+            budget: Budget::Wall, ..
+        })) => exit::TIME_LIMIT,
         Ending::Failed(_) | Ending::LimitExceeded(_) | Ending::Crashed(_) => exit::FAILED,
     };
     if arguments.json {
@@ -216,10 +220,10 @@ fn explain(ending: &Ending, arguments: &RunArguments) -> u8 {
         Ending::LimitExceeded(limit) => {
             report::error(&limit.to_string());
             match limit {
-                CellLimit::Engine(LimitExceeded::Time { .. }) => {
+                CellLimit::Engine(LimitExceeded { budget: Budget::Wall, .. }) => {
                     report::hint("a longer --timeout would let it go on");
                 }
-                CellLimit::Engine(LimitExceeded::Heap { .. }) => {
+                CellLimit::Engine(LimitExceeded { budget: Budget::Heap, .. }) => {
                     report::hint("a larger --heap-limit would give it more");
                 }
                 _ => {}

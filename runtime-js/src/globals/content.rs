@@ -1,6 +1,6 @@
 //! `text`, `image`, `audio`, `content`, `generatedImage`: what a cell shows.
 
-use codemode_host_protocol::{ContentItem, ImageDetail};
+use codemode_host_protocol::{Budget, ContentItem, ImageDetail};
 
 use super::{Thrown, excerpt, render, string, throw, to_json};
 use crate::state::CellState;
@@ -31,7 +31,7 @@ pub(super) fn console<'s>(
         }
         line.push_str(&text);
         if line.len() > state.limits.output_bytes {
-            return state.refuse_output(scope);
+            return state.refuse_output(scope, line.len(), 1);
         }
     }
     state.show(scope, ContentItem::InputText { text: line });
@@ -84,7 +84,7 @@ pub(super) fn content<'s>(
         bytes += item.len_bytes();
         items.push(item);
         if bytes > state.limits.output_bytes || items.len() > state.limits.output_items {
-            return state.refuse_output(scope);
+            return state.refuse_output(scope, bytes, items.len());
         }
         if state.is_over() {
             return;
@@ -280,7 +280,7 @@ fn block_item<'s>(
         "audio" => {
             Ok(ContentItem::InputAudio { audio_url: media_url(scope, state, value, &AUDIO)? })
         }
-        "resource" | "resource_link" => match to_json(scope, state, value)? {
+        "resource" | "resource_link" => match to_json(scope, state, value, Budget::OutputBytes)? {
             Some(json) => Ok(ContentItem::text(json.text())),
             None => Err(no_block(scope)),
         },

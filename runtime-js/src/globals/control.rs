@@ -1,5 +1,7 @@
 //! Timers, and what a cell says about its own course.
 
+use codemode_host_protocol::Budget;
+
 use super::{render, throw};
 use crate::{
     Event,
@@ -18,6 +20,16 @@ pub(super) fn set_timeout<'s>(
     };
     let Some(delay_ms) = args.get(1).number_value(scope) else { return };
     let delay_ms = if delay_ms.is_finite() { delay_ms } else { 0.0 };
+    if state.is_over() {
+        return;
+    }
+    let (set, limit) = (state.timers.borrow().len() + 1, state.limits.timers);
+    if set > limit {
+        return state.exceed(scope, Budget::Timers, limit, set);
+    }
+    if let Err(limit) = state.meter.take_timer() {
+        return state.finish(scope, Over::Limit(limit));
+    }
     let callback = v8::Global::new(scope, callback);
     rv.set_uint32(state.timers.borrow_mut().set(callback, delay_ms));
 }
@@ -35,7 +47,8 @@ pub(super) fn clear_timeout<'s>(
     }
     let Some(id) = id.number_value(scope) else { return };
     if id >= 1.0 && id <= f64::from(u32::MAX) && id.fract() == 0.0 {
-        state.timers.borrow_mut().clear(id as u32);
+        let cleared = state.timers.borrow_mut().clear(id as u32);
+        state.meter.give_timers(usize::from(cleared));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The functions that a cell finds in its global scope beside ECMAScript's own.
 
-use codemode_host_protocol::Json;
+use codemode_host_protocol::{Budget, Json, LimitExceeded};
 
 use crate::state::CellState;
 
@@ -102,6 +102,52 @@ fn throw(scope: &mut v8::PinScope<'_, '_>, message: &str) {
     }
 }
 
+/// Throws a `RangeError` that says that the cell is at a limit. If the cell lets it pass, it ends as one that is over the
+/// limit: [`refused_limit`] knows it again.
+fn throw_limit(scope: &mut v8::PinScope<'_, '_>, limit: LimitExceeded, message: &str) {
+    let Some(message) = v8::String::new(scope, message) else { return };
+    let error = v8::Exception::range_error(scope, message);
+    if let Ok(object) = error.try_cast::<v8::Object>() {
+        mark_refused(scope, object, &limit);
+    }
+    scope.throw_exception(error);
+}
+
+/// Notes on an error which limit it is about: its `code` for the cell, the whole for us.
+fn mark_refused(
+    scope: &mut v8::PinScope<'_, '_>,
+    error: v8::Local<'_, v8::Object>,
+    limit: &LimitExceeded,
+) -> Option<()> {
+    let (key, code) = (v8::String::new(scope, "code")?, v8::String::new(scope, limit.code())?);
+    error.create_data_property(scope, key.into(), code.into())?;
+    let whole = serde_json::to_string(limit).ok()?;
+    let whole = v8::String::new(scope, &whole)?;
+    let mark = refusal_mark(scope)?;
+    error.set_private(scope, mark, whole.into())?;
+    Some(())
+}
+
+/// The limit that an exception tells the cell of, if it is one of ours.
+pub(crate) fn refused_limit(
+    scope: &mut v8::PinScope<'_, '_>,
+    exception: v8::Local<'_, v8::Value>,
+) -> Option<LimitExceeded> {
+    if !exception.is_native_error() {
+        return None;
+    }
+    let mark = refusal_mark(scope)?;
+    let whole = exception.try_cast::<v8::Object>().ok()?.get_private(scope, mark)?;
+    let whole = whole.try_cast::<v8::String>().ok()?;
+    serde_json::from_str(&whole.to_rust_string_lossy(scope)).ok()
+}
+
+/// No code of a cell can name it.
+fn refusal_mark<'s>(scope: &v8::PinScope<'s, '_>) -> Option<v8::Local<'s, v8::Private>> {
+    let name = v8::String::new(scope, "codemode.limit")?;
+    Some(v8::Private::for_api(scope, Some(name)))
+}
+
 /// The value as a model should read it. `None` when that threw, or is more than the cell may show.
 pub(crate) fn render<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -127,7 +173,7 @@ fn string(
     let Ok(text) = value.try_cast::<v8::String>() else { return Err(Thrown) };
     // A string has at least as many bytes as UTF-16 code units.
     if text.length() > state.limits.output_bytes {
-        state.refuse_output(scope);
+        state.refuse_output(scope, text.length(), 1);
         return Err(Thrown);
     }
     Ok(text.to_rust_string_lossy(scope))
@@ -147,11 +193,12 @@ pub(crate) fn excerpt(
     format!("{}… ({} more characters)", String::from_utf16_lossy(&start), text.length() - max)
 }
 
-/// The value as JSON. `Err(None)` when that threw; `Ok(None)` when JSON has nothing for it.
+/// The value as JSON, which counts against `budget`. `Ok(None)` when JSON has nothing for it.
 fn to_json<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &CellState,
     value: v8::Local<'s, v8::Value>,
+    budget: Budget,
 ) -> Result<Option<Json>, Thrown> {
     let to_json = v8::Local::new(scope, &state.helpers.to_json);
     let undefined = v8::undefined(scope);
@@ -159,16 +206,20 @@ fn to_json<'s>(
     if text.is_undefined() {
         return Ok(None);
     }
+    let Ok(text) = text.try_cast::<v8::String>() else { return Err(Thrown) };
+    // What is far too much is not copied, only to be refused.
+    let (bytes, limit) = (text.length() as u64, state.limits.of(budget).unwrap_or(u64::MAX));
+    if bytes > limit {
+        let limit = LimitExceeded::of_cell(budget, limit, bytes);
+        throw_limit(scope, limit, &limit.to_string());
+        return Err(Thrown);
+    }
     let text = replace_lone_surrogates(text.to_rust_string_lossy(scope));
     match Json::parse(text) {
-        Ok(json) if json.depth() > MAX_VALUE_DEPTH => {
-            throw(
-                scope,
-                &format!(
-                    "the value is nested {} levels deep, and at most {MAX_VALUE_DEPTH} can be passed on",
-                    json.depth()
-                ),
-            );
+        Ok(json) if json.depth() > state.limits.depth => {
+            let (limit, depth) = (state.limits.depth as u64, json.depth() as u64);
+            let limit = LimitExceeded::of_cell(Budget::Depth, limit, depth);
+            throw_limit(scope, limit, &limit.to_string());
             Err(Thrown)
         }
         Ok(json) => Ok(Some(json)),
@@ -178,12 +229,6 @@ fn to_json<'s>(
         }
     }
 }
-
-/// A message of the protocol has room for so many levels around and in a value, and clients refuse deeper ones.
-const MAX_VALUE_DEPTH: usize = codemode_host_protocol::MAX_DEPTH - ENVELOPE_DEPTH;
-
-/// `delegate/request`, its request, its invocation; and as much again to spare.
-const ENVELOPE_DEPTH: usize = 7;
 
 /// An exception is pending in the isolate, or the cell is over.
 struct Thrown;

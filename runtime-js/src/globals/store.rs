@@ -1,6 +1,8 @@
 //! `store` and `load`: JSON values that outlive the cell.
 
-use super::{render, throw, to_json};
+use codemode_host_protocol::Budget;
+
+use super::{render, throw, throw_limit, to_json};
 use crate::state::CellState;
 
 /// `store(key, value)`: keeps a copy of the value under the key.
@@ -11,7 +13,7 @@ pub(super) fn store<'s>(
 ) {
     let Some(state) = CellState::of(scope) else { return };
     let Some(key) = key(scope, &state, &args, "store") else { return };
-    let Ok(json) = to_json(scope, &state, args.get(1)) else { return };
+    let Ok(json) = to_json(scope, &state, args.get(1), Budget::StoredBytes) else { return };
     let Some(json) = json else {
         let given = render(scope, &state, args.get(1)).unwrap_or_default();
         return throw(
@@ -24,8 +26,8 @@ pub(super) fn store<'s>(
     if state.is_over() {
         return;
     }
-    if let Err(refused) = state.write(key, json) {
-        throw(scope, &refused);
+    if let Err((limit, message)) = state.write(key, json) {
+        throw_limit(scope, limit, &message);
     }
 }
 

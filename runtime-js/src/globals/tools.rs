@@ -5,9 +5,9 @@
 
 use std::rc::Rc;
 
-use codemode_host_protocol::{Json, ToolFailure};
+use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolFailure};
 
-use super::{throw, to_json};
+use super::{mark_refused, throw, throw_limit, to_json};
 use crate::{
     CallId, Event, ToolCall,
     state::{CellState, PendingCall, TouchedTool},
@@ -39,11 +39,19 @@ pub(super) fn install(
 /// Settles the promise of a call. `None` when an exception or termination got in the way.
 pub(crate) fn settle(
     scope: &mut v8::PinScope<'_, '_>,
+    state: &CellState,
     call: PendingCall,
     result: Result<Json, ToolFailure>,
 ) -> Option<()> {
     let resolver = v8::Local::new(scope, &call.resolver);
+    if let Ok(json) = &result {
+        state.result_bytes.set(state.result_bytes.get() + json.text().len() as u64);
+    }
     let failure = match result {
+        Ok(json) if json.text().len() > state.limits.result_bytes => {
+            let (limit, bytes) = (state.limits.result_bytes as u64, json.text().len() as u64);
+            ToolFailure::refused(LimitExceeded::of_cell(Budget::ResultBytes, limit, bytes))
+        }
         Ok(json) => match parse(scope, json.text()) {
             Some(value) => {
                 resolver.resolve(scope, value)?;
@@ -71,6 +79,9 @@ pub(crate) fn settle(
     }
     let key = v8::String::new(scope, "tool")?;
     error.create_data_property(scope, key.into(), tool.into())?;
+    if let Some(limit) = &failure.limit {
+        mark_refused(scope, error, limit)?;
+    }
     resolver.reject(scope, error.into())?;
     Some(())
 }
@@ -93,7 +104,7 @@ fn call<'s>(
     let input = if argument.is_undefined() {
         None
     } else {
-        match to_json(scope, &state, argument) {
+        match to_json(scope, &state, argument, Budget::ArgumentBytes) {
             Ok(Some(json)) => Some(json),
             Ok(None) => {
                 let given = argument.type_of(scope).to_rust_string_lossy(scope);
@@ -105,6 +116,16 @@ fn call<'s>(
             Err(_) => return,
         }
     };
+    let (bytes, limit) =
+        (input.as_ref().map_or(0, |input| input.text().len()), state.limits.argument_bytes);
+    if bytes > limit {
+        let limit = LimitExceeded::of_cell(Budget::ArgumentBytes, limit as u64, bytes as u64);
+        return throw_limit(scope, limit, &limit.to_string());
+    }
+    let (made, limit) = (state.calls_made.get() + 1, state.limits.tool_calls);
+    if made > limit as u64 && !state.is_over() {
+        return state.exceed(scope, Budget::ToolCalls, limit, limit + 1);
+    }
     let Some(resolver) = v8::PromiseResolver::new(scope) else { return };
     let Some(message) = v8::String::new(scope, "") else { return };
     let Ok(error) = v8::Exception::error(scope, message).try_cast::<v8::Object>() else { return };
@@ -112,8 +133,9 @@ fn call<'s>(
     if state.is_over() {
         return;
     }
-    let id = CallId(state.calls_made.get() + 1);
-    state.calls_made.set(id.0);
+    let id = CallId(made);
+    state.calls_made.set(made);
+    state.argument_bytes.set(state.argument_bytes.get() + bytes as u64);
     let pending = PendingCall {
         resolver: v8::Global::new(scope, resolver),
         error: v8::Global::new(scope, error),

@@ -211,7 +211,7 @@ fn tool_arguments_must_be_json() {
             TypeError: tools.echo takes a JSON value, not a function
             TypeError: the value holds a Promise; await it first
             TypeError
-            the value is nested 121 levels deep, and at most 120 can be passed on
+            DepthLimitExceeded: the value is nested 121 levels deep, and at most 120 levels can be passed on
             241
         "#]],
     );

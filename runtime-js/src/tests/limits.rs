@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::{CellSpec, Limits, Trial, print, spec};
+use codemode_host_protocol::{Budget, LimitExceeded, Scope};
+
+use super::{CellSpec, ENGINE, Event, Limits, Outcome, Trial, print, spec};
+use crate::TenantLimits;
 
 const HEAP: usize = 64 << 20;
 
@@ -18,9 +21,6 @@ fn heap() {
         "let s = 'x'; while (s.length < 4e8) s = s + s; const parts = []; while (true) parts.push([...s.slice(0, 1e6)])",
         "Array(3e7).fill(1.1); while (true);",
         "Array.from({length: 2e7}, (_, i) => ({i})); while (true);",
-        "const b = []; while (true) b.push(new Uint8Array(1 << 20).fill(1))",
-        "new Uint8Array(1 << 30)",
-        "new ArrayBuffer(8e9)",
         "const m = new Map(); for (let i = 0; ; i++) m.set(i, 'v' + i)",
     ] {
         let report = within(limits, source);
@@ -28,6 +28,28 @@ fn heap() {
             format!("! HeapLimitExceeded: the cell used more than its {HEAP} bytes of heap\n");
         assert_eq!(report, expected, "{source}");
     }
+}
+
+#[test]
+fn array_buffers() {
+    let limits = Limits { buffer_bytes: 10 << 20, heap_bytes: HEAP, ..spec("").limits };
+    for source in [
+        "const b = []; while (true) b.push(new Uint8Array(1 << 20).fill(1))",
+        "new Uint8Array(1 << 30)",
+        "new ArrayBuffer(8e9)",
+    ] {
+        let expected = "! ArrayBufferLimitExceeded: the cell used more than its 10485760 bytes of array buffers\n";
+        assert_eq!(within(limits, source), expected, "{source}");
+    }
+    // Small arrays are in the heap until somebody asks for their buffer: no room for that is no end of the process.
+    let source = "const b = [];
+        for (const size of [1 << 20, 1 << 10, 1]) try { while (true) b.push(new ArrayBuffer(size)) } catch (e) { text(e.message) }
+        text(new Uint8Array(8).buffer.byteLength)";
+    let report = within(limits, source);
+    let end = "\n! ArrayBufferLimitExceeded: the cell used more than its 10485760 bytes of array buffers\n";
+    assert!(report.ends_with(end), "{report}");
+    let source = "const b = []; for (let i = 0; i < 10; i++) b.push(new Uint8Array(1 << 20).fill(1)); text(b.length)";
+    assert_eq!(within(limits, source), "10\n");
 }
 
 #[test]
@@ -85,19 +107,202 @@ fn wall_time_of_errors_that_do_not_come_to_an_end() {
 #[test]
 fn output() {
     let limits = Limits { output_bytes: 100, output_items: 3, ..spec("").limits };
-    let over = "! OutputLimitExceeded: the cell showed more than its 100 bytes or 3 items\n";
     assert_eq!(
         within(limits, "text('x'.repeat(100)); try { text('y') } finally { text('z') }"),
-        format!("{}\n{over}", "x".repeat(100))
+        format!(
+            "{}\n! OutputLimitExceeded: the cell showed more than its 100 bytes\n",
+            "x".repeat(100)
+        )
     );
-    assert_eq!(within(limits, "while (true) text('a')"), format!("a\na\na\n{over}"));
+    assert_eq!(
+        within(limits, "while (true) text('a')"),
+        "a\na\na\n! OutputLimitExceeded: the cell showed more than its 3 items\n"
+    );
+    assert_eq!(within(limits, "text('a'); text('b'.repeat(98)); text('c')").lines().count(), 3);
+}
+
+#[test]
+fn each_budget_is_kept_to_the_last() {
+    let limited = |budget, limit| {
+        let mut limits = spec("").limits;
+        limits.set(budget, Some(limit));
+        assert_eq!(limits.of(budget), Some(limit), "{budget}");
+        limits
+    };
+    for (budget, limit, within_it, beyond, code) in [
+        (Budget::OutputBytes, 2, "text('ab')", "text('abc')", "OutputLimitExceeded"),
+        (Budget::OutputItems, 1, "text(1)", "text(1); text(2)", "OutputLimitExceeded"),
+        (
+            Budget::StoredBytes,
+            4,
+            "store('k', 123)",
+            "store('k', 1234)",
+            "StoredValuesLimitExceeded",
+        ),
+        (
+            Budget::StoredValues,
+            1,
+            "store('k', 1); store('k', 2)",
+            "store('k', 1); store('l', 2)",
+            "StoredValuesLimitExceeded",
+        ),
+        (
+            Budget::ToolCalls,
+            2,
+            "await tools.echo(1); await tools.echo(2)",
+            "await tools.echo(1); await tools.echo(2); try { await tools.echo(3) } catch { text('no') }",
+            "ToolCallLimitExceeded",
+        ),
+        (
+            Budget::ArgumentBytes,
+            5,
+            "await tools.echo('abc')",
+            "await tools.echo('abcd')",
+            "ArgumentLimitExceeded",
+        ),
+        (
+            Budget::ResultBytes,
+            5,
+            "await tools.echo('abc')",
+            "await tools.echo('abcd')",
+            "ResultLimitExceeded",
+        ),
+        (
+            Budget::Timers,
+            2,
+            "const f = () => {}; for (let i = 0; i < 9; i++) { setTimeout(f); clearTimeout(setTimeout(f)); await new Promise(r => setTimeout(r)) }",
+            "for (let i = 0; i < 3; i++) try { setTimeout(() => {}, 1e9) } catch { text('no') }",
+            "TimerLimitExceeded",
+        ),
+        (Budget::SourceBytes, 7, "text(1)", "text(12)", "SourceLimitExceeded"),
+        (
+            Budget::Depth,
+            3,
+            "await tools.echo([[[]]]); store('k', [{a: []}])",
+            "await tools.echo([[[[]]]])",
+            "DepthLimitExceeded",
+        ),
+    ] {
+        let limits = limited(budget, limit);
+        let report = Trial::start(CellSpec { limits, ..spec(within_it) }).finish();
+        assert_eq!(report.end.outcome, Outcome::Completed, "{budget}: {within_it}");
+        let mut report = Trial::start(CellSpec { limits, ..spec(beyond) }).finish();
+        let Outcome::LimitExceeded(over) = &report.end.outcome else {
+            panic!("{budget}: {:?}", report.end.outcome)
+        };
+        assert_eq!((over.scope, over.budget, over.limit), (Scope::Cell, budget, limit));
+        assert!(over.used > limit, "{over:?}");
+        assert_eq!(over.code(), code);
+        report.shown.retain(|shown| shown == "no");
+        assert!(report.shown.is_empty(), "{budget} ends the cell, whatever it catches");
+    }
+}
+
+#[test]
+fn what_is_refused_can_be_caught_and_tried_again() {
+    let limits = Limits { argument_bytes: 8, depth: 3, ..spec("").limits };
+    let source = "
+        for (const input of ['abcdefg', [[[[]]]]])
+            try { await tools.echo(input) } catch (e) { text([e instanceof Error, e.code, e.name].join()) }
+        text(await tools.echo('abc'))";
+    let expected =
+        "true,ArgumentLimitExceeded,RangeError\ntrue,DepthLimitExceeded,RangeError\nabc\n";
+    assert_eq!(within(limits, source), expected);
+    // Not by its words, but by what it is.
+    let lookalike = "const e = new RangeError('ArgumentLimitExceeded: x'); e.code = 'ArgumentLimitExceeded'; throw e";
+    assert!(within(limits, lookalike).starts_with("! RangeError: ArgumentLimitExceeded: x"));
+}
+
+#[test]
+fn a_thousand_calls_at_once_work() {
+    let source = "
+        const all = Array.from({length: 1000}, (_, i) => tools.echo(i));
+        text((await Promise.all(all)).reduce((sum, i) => sum + i))";
+    assert_eq!(within(Limits::default(), source), "499500\n");
+}
+
+#[test]
+fn processor_time() {
+    let limits = Limits { cpu: Some(Duration::from_millis(50)), ..spec("").limits };
+    let over = "! CpuLimitExceeded: the cell computed for longer than its 50ms\n";
+    for source in [
+        "while (true);",
+        "const f = () => Promise.resolve().then(f); await f()",
+        "for (;;) await tools.echo(1)",
+    ] {
+        assert_eq!(within(limits, source), over, "{source}");
+    }
+    // Waiting takes none, however often the clock looks.
+    let waits =
+        "for (let i = 0; i < 10; i++) await new Promise((r) => setTimeout(r, 20)); text('waited')";
+    let trial = Trial::start(CellSpec { limits, ..spec(waits) }).finish();
+    assert_eq!(trial.shown, ["waited"]);
+    let usage = trial.end.usage;
+    assert!(usage.cpu > Duration::ZERO && usage.cpu < usage.wall, "{usage:?}");
+}
+
+#[test]
+fn cells_of_a_tenant_share_memory_and_timers() {
+    let share = TenantLimits { heap_bytes: 96 << 20, buffer_bytes: 8 << 20, timers: 3 };
+    for (budget, holds, crosses) in [
+        (
+            Budget::Heap,
+            "const a = []; for (let i = 0; i < 6e5; i++) a.push({i, s: [i]}); await tools.never(a.length)",
+            "const a = []; while (true) a.push({s: [1]})",
+        ),
+        (
+            Budget::ArrayBuffers,
+            "const b = new Uint8Array(5 << 20); await tools.never(b.length)",
+            "new Uint8Array(4 << 20)",
+        ),
+        (
+            Budget::Timers,
+            "setTimeout(() => {}, 1e9); setTimeout(() => {}, 1e9); await tools.never(1)",
+            "setTimeout(() => {}, 1e9); setTimeout(() => {}, 1e9)",
+        ),
+    ] {
+        let tenant = ENGINE.tenant();
+        let start = |source: &str| {
+            let (send, events) = std::sync::mpsc::channel();
+            let spec = CellSpec { tenant: share, ..spec(source) };
+            let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
+            Trial { cell, events }
+        };
+        let holder = start(holds);
+        assert!(matches!(holder.next(), Event::ToolCall(_)));
+        let end = start(crosses).finish().end;
+        let Outcome::LimitExceeded(over) = end.outcome else {
+            panic!("{budget}: {:?}", end.outcome)
+        };
+        assert_eq!((over.scope, over.budget), (Scope::Session, budget));
+        assert_eq!(over.code(), "sessionBudgetExceeded");
+        holder.cell.terminate();
+        assert_eq!(holder.finish().end.outcome, Outcome::Terminated);
+        // What a cell had comes back with its end.
+        let alone = holds.replace("tools.never", "tools.echo");
+        for _ in 0..3 {
+            assert_eq!(start(&alone).finish().end.outcome, Outcome::Completed, "{budget}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_plain_data() {
+    let limit = LimitExceeded::of_session(Budget::Cpu, 5, 6);
+    let json = serde_json::to_string(&limit).unwrap();
+    assert_eq!(serde_json::from_str::<LimitExceeded>(&json).unwrap(), limit);
 }
 
 #[test]
 fn long_strings_are_refused_before_they_are_copied() {
-    let over = "! OutputLimitExceeded: the cell showed more than its 100 bytes or 3 items\n";
-    let limits =
-        Limits { output_bytes: 100, output_items: 3, stored_bytes: 100, ..spec("").limits };
+    let over = "! OutputLimitExceeded: the cell showed more than its ";
+    let limits = Limits {
+        output_bytes: 100,
+        output_items: 3,
+        stored_bytes: 100,
+        argument_bytes: 100,
+        ..spec("").limits
+    };
     for source in [
         "text('x'.repeat(5e8))",
         "text({toJSON: () => 'x'.repeat(200)})",
@@ -109,12 +314,15 @@ fn long_strings_are_refused_before_they_are_copied() {
         "const block = {type: 'text', text: ''}; content([block, block, block, block])",
         "generatedImage({image_url: 'data:x', output_hint: 'x'.repeat(5e8)})",
     ] {
-        assert_eq!(within(limits, source), over, "{source}");
+        let report = within(limits, source);
+        assert!(report.starts_with(over), "{source}: {report}");
     }
     for (source, expected) in [
         ("tools['x'.repeat(1e6)]", ""),
         ("load('x'.repeat(5e8))", "load key must be a string of at most 100 bytes"),
         ("store('x'.repeat(5e8), 1)", "store key must be a string of at most 100 bytes"),
+        ("store('k', 'x'.repeat(5e7))", "! StoredValuesLimitExceeded: "),
+        ("await tools.echo('x'.repeat(5e7))", "! ArgumentLimitExceeded: "),
         ("image({type: 'x'.repeat(5e8)})", "image only accepts MCP image blocks, got \"xxx"),
         ("await import('x'.repeat(5e8))", "unsupported import in exec: xxx"),
     ] {
