@@ -101,12 +101,22 @@ pub(crate) fn initialize_v8() {
     DONE.get_or_init(|| {
         v8::V8::set_flags_from_string(FLAGS);
         v8::icu::set_default_locale("en-US");
+        #[cfg(target_os = "linux")]
+        v8::V8::set_entropy_source(entropy);
         // "Unprotected": isolates are entered on threads that did not start V8, which the default platform
         // forbids on processors with memory protection keys.
         let platform = v8::new_unprotected_default_platform(PLATFORM_THREADS, false).make_shared();
         v8::V8::initialize_platform(platform);
         v8::V8::initialize();
     });
+}
+
+/// Randomness for `Math.random` and for hashing. V8 itself reads `/dev/urandom`, and makes do with the time of day where there
+/// are no files, as in a worker process.
+#[cfg(target_os = "linux")]
+fn entropy(bytes: &mut [u8]) -> bool {
+    let wanted = bytes.len();
+    rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty()) == Ok(wanted)
 }
 
 /// With loop unrolling V8's optimising compiler takes the interrupt check out of loops that it believes to be short, and

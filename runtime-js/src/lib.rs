@@ -25,6 +25,9 @@ pub use event::{CallId, End, Event, EventSink, Outcome, RuntimeCrash, ToolCall, 
 pub use spec::{CellSpec, Limits, StoredValues, TenantLimits, WhenStuck};
 pub use tenant::{StartError, Tenant};
 
+#[cfg(target_os = "linux")]
+pub mod process;
+
 mod catalog;
 mod cell;
 mod clock;

@@ -14,12 +14,32 @@ use crate::{Cell, CellSpec, End, Engine, Event, Limits, Outcome, ToolCatalog};
 mod errors;
 mod globals;
 mod limits;
+mod machine;
 mod reachable;
 mod rendering;
 mod termination;
 mod typescript;
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::new);
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    if std::env::var_os(LOCKED).is_some() {
+        #[cfg(target_os = "linux")]
+        lock_down();
+    }
+    Engine::new()
+});
+
+/// Set in the environment of a test process that is to run its cells as a worker process does.
+pub(crate) const LOCKED: &str = "CODEMODE_TEST_LOCKED";
+
+#[cfg(target_os = "linux")]
+fn lock_down() {
+    use crate::process::lockdown::{Lockdown, Policy};
+    let lockdown = Lockdown::begin(Policy::default()).unwrap();
+    crate::engine::initialize_v8();
+    lockdown.finish();
+    // For whoever changes this: the tests shall not run unlocked, and pass.
+    assert!(std::fs::File::open("/proc/self/exe").is_err());
+}
 
 /// A cell under test: its events, and answers for its tools.
 struct Trial {

@@ -1,0 +1,382 @@
+//! What a worker process takes from itself before it reads its first cell.
+//!
+//! In two steps, because V8 starts threads: [`Lockdown::begin`] comes before V8, while there is one thread, for what the
+//! kernel keeps for each thread and hands on to those that it starts (identity, capabilities, Landlock). [`Lockdown::finish`]
+//! comes when V8 is up, and takes the system calls that V8 needs to start and not to run.
+//!
+//! Each layer is tried for itself and reported for itself: a kernel or a container that denies one does not cost the
+//! others.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::FileType,
+    net::sockopt::socket_type,
+    process::{DumpableBehavior, Resource, Rlimit, Signal},
+    thread::{CapabilitySet, CapabilitySets},
+};
+use serde::{Deserialize, Serialize};
+
+mod filter;
+mod landlock;
+
+/// What a worker may have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Policy {
+    /// Private memory in bytes that it may take beyond what it has when V8 is up; `None` for no limit. Counted
+    /// when it is asked for and not when it is first used, and the stacks of threads count in full.
+    pub(crate) memory_bytes: Option<u64>,
+    /// Leaves everything but this layer away, to see what it holds by itself.
+    pub(crate) only: Option<Layer>,
+}
+
+/// A lockdown that has begun.
+#[derive(Debug)]
+pub(crate) struct Lockdown {
+    policy: Policy,
+    layers: Vec<LayerReport>,
+    /// Open before there are no files any more.
+    memory: Option<File>,
+}
+
+impl Lockdown {
+    /// The first step, before V8 and while there is one thread.
+    ///
+    /// # Errors
+    /// When this process has no host: fd 0 is no socket to one, or it has gone.
+    pub(crate) fn begin(policy: Policy) -> Result<Lockdown, NoHost> {
+        if socket_type(io::stdin()).ok() != Some(rustix::net::SocketType::STREAM) {
+            return Err(NoHost::NotASocket);
+        }
+        let memory = policy.memory_bytes.and_then(|_| File::open("/proc/self/statm").ok());
+        let mut lockdown = Lockdown { policy, layers: Vec::new(), memory };
+        lockdown.layer(Layer::Environment, bare_environment);
+        let kept = lockdown.memory.as_ref().map(|file| file.as_raw_fd());
+        lockdown.layer(Layer::Descriptors, || close_descriptors(kept));
+        lockdown.layer(Layer::Privileges, drop_privileges);
+        lockdown.layer(Layer::NotDumpable, || {
+            // After the change of identity, which sets it anew, as it does the signal below.
+            rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+            Ok(None)
+        });
+        lockdown.layer(Layer::HostDeath, || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            Ok(None)
+        });
+        // It may have died before there was a signal for that.
+        if host_hung_up() {
+            return Err(NoHost::Gone);
+        }
+        lockdown.layer(Layer::Resources, limit_resources);
+        lockdown.landlock();
+        Ok(lockdown)
+    }
+
+    /// The second step, once V8 is up and before anything of a cell is read.
+    pub(crate) fn finish(mut self) -> Report {
+        match (self.policy.memory_bytes, self.memory.take()) {
+            (None, _) => self.not_applicable(Layer::Memory, "no limit was asked for"),
+            (Some(bytes), Some(statm)) => {
+                self.layer(Layer::Memory, || limit_memory(statm, bytes));
+            }
+            (Some(_), None) => self.layer(Layer::Memory, || Err(Denied::new("no /proc to read"))),
+        }
+        self.layer(Layer::SystemCalls, || match filter::apply() {
+            Ok(()) => Ok(None),
+            Err(error) => Err(Denied::new(error)),
+        });
+        Report { layers: self.layers }
+    }
+
+    fn layer(&mut self, layer: Layer, apply: impl FnOnce() -> Result<Option<String>, Denied>) {
+        if self.policy.only.is_some_and(|only| only != layer) {
+            return self.not_applicable(layer, "left away");
+        }
+        let status = match apply() {
+            Ok(detail) => Status::Active { detail },
+            Err(Denied(reason)) => Status::Denied { reason },
+        };
+        self.layers.push(LayerReport { layer, status });
+    }
+
+    fn not_applicable(&mut self, layer: Layer, reason: &str) {
+        self.layers.push(LayerReport {
+            layer,
+            status: Status::NotApplicable { reason: String::from(reason) },
+        });
+    }
+
+    fn landlock(&mut self) {
+        for (layer, apply) in landlock::LAYERS {
+            self.layer(layer, apply);
+        }
+    }
+}
+
+/// The environment that a worker is started with: the time zone, so that its cells have the one that cells in the host's own
+/// process would have. It cannot look for it by itself: there are no files when V8 asks.
+pub fn worker_environment() -> Vec<(&'static str, OsString)> {
+    let zone =
+        std::env::var_os("TZ").or_else(|| iana_time_zone::get_timezone().ok().map(OsString::from));
+    zone.map(|zone| ("TZ", zone)).into_iter().collect()
+}
+
+/// Why a worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoHost {
+    #[error("standard input is no socket: a worker is started by its host, and not by hand")]
+    NotASocket,
+    #[error("the host has gone")]
+    Gone,
+}
+
+/// What stands between a worker and the rest of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Layer {
+    /// It dies when its host does.
+    HostDeath,
+    /// It is nobody, without capabilities, and cannot gain any.
+    Privileges,
+    /// Other processes of the same user cannot look into it, and it leaves no core.
+    NotDumpable,
+    /// It has the socket to its host, and no other descriptor.
+    Descriptors,
+    /// It knows no variable of its host's environment.
+    Environment,
+    /// No descriptors, files or locked memory to speak of.
+    Resources,
+    /// A limit on its memory that the kernel enforces.
+    Memory,
+    /// Landlock: no file can be opened, made or removed.
+    Files,
+    /// Landlock: no TCP.
+    Network,
+    /// Landlock: no signal to another process, no abstract socket.
+    Scope,
+    /// Seccomp: no system call but those that computing takes.
+    SystemCalls,
+}
+
+impl Layer {
+    /// All of them, in the order in which one reads about them.
+    pub const ALL: [Layer; 11] = [
+        Layer::SystemCalls,
+        Layer::Files,
+        Layer::Network,
+        Layer::Scope,
+        Layer::Privileges,
+        Layer::Descriptors,
+        Layer::Environment,
+        Layer::NotDumpable,
+        Layer::Resources,
+        Layer::Memory,
+        Layer::HostDeath,
+    ];
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Layer::HostDeath => "death with the host",
+            Layer::Privileges => "no privileges",
+            Layer::NotDumpable => "closed to debuggers",
+            Layer::Descriptors => "no inherited descriptors",
+            Layer::Environment => "empty environment",
+            Layer::Resources => "resource limits",
+            Layer::Memory => "memory limit",
+            Layer::Files => "no files (Landlock)",
+            Layer::Network => "no network (Landlock)",
+            Layer::Scope => "no signals or sockets of others (Landlock)",
+            Layer::SystemCalls => "system-call filter (seccomp)",
+        })
+    }
+}
+
+/// What became of each layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// In the order in which they were put up.
+    pub layers: Vec<LayerReport>,
+}
+
+impl Report {
+    /// The layers that the kernel denied, and why.
+    pub fn denied(&self) -> impl Iterator<Item = (Layer, &str)> {
+        self.layers.iter().filter_map(|report| match &report.status {
+            Status::Denied { reason } => Some((report.layer, reason.as_str())),
+            Status::Active { .. } | Status::NotApplicable { .. } => None,
+        })
+    }
+}
+
+/// What became of one layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerReport {
+    /// Which.
+    pub layer: Layer,
+    /// What became of it.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+/// Whether a layer stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "camelCase")]
+pub enum Status {
+    /// It stands.
+    Active {
+        /// In what form, where there is more than one.
+        detail: Option<String>,
+    },
+    /// The kernel, or what this process runs in, does not let it.
+    Denied {
+        /// Why.
+        reason: String,
+    },
+    /// There was nothing to do.
+    NotApplicable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a layer could not be put up.
+struct Denied(String);
+
+impl Denied {
+    fn new(reason: impl fmt::Display) -> Denied {
+        Denied(reason.to_string())
+    }
+}
+
+impl From<rustix::io::Errno> for Denied {
+    fn from(errno: rustix::io::Errno) -> Denied {
+        Denied::new(io::Error::from(errno))
+    }
+}
+
+type Applied = Result<Option<String>, Denied>;
+
+/// The spawner has cleared it; this says whether that is so.
+fn bare_environment() -> Applied {
+    let extra: Vec<_> =
+        std::env::vars_os().map(|(name, _)| name).filter(|name| name != "TZ").collect();
+    if extra.is_empty() {
+        return Ok(None);
+    }
+    Err(Denied::new(format_args!("{} variables were inherited", extra.len())))
+}
+
+/// Closes all but the socket (0), standard error (2) and `kept`. What is said on standard output, which nobody should use,
+/// goes nowhere.
+fn close_descriptors(kept: Option<i32>) -> Applied {
+    let null = File::options().write(true).open("/dev/null").map_err(Denied::new)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    drop(null);
+    // The list is complete before the first is closed: it is read through a descriptor of its own.
+    let open = std::fs::read_dir("/proc/self/fd").map_err(Denied::new)?;
+    let open: Vec<i32> =
+        open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|&fd| fd > 2 && Some(fd) != kept) {
+        // That of the list itself is closed by now.
+        let _ = nix::unistd::close(descriptor);
+    }
+    // A file, where a pipe to the host belongs, is one more thing to write to.
+    let stderr = rustix::fs::fstat(io::stderr())?;
+    if FileType::from_raw_mode(stderr.st_mode) == FileType::RegularFile {
+        return Err(Denied::new("standard error is a file, and no pipe to the host"));
+    }
+    Ok(None)
+}
+
+/// Who is root becomes nobody; who is somebody stays that, without capabilities.
+fn drop_privileges() -> Applied {
+    use rustix::{
+        process::{Gid, Uid},
+        thread,
+    };
+    thread::set_no_new_privs(true)?;
+    let mut detail = None;
+    if rustix::process::geteuid().is_root() {
+        let (nobody, nogroup) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        let changed = thread::set_thread_groups(&[])
+            .and_then(|()| thread::set_thread_res_gid(nogroup, nogroup, nogroup))
+            .and_then(|()| thread::set_thread_res_uid(nobody, nobody, nobody));
+        detail = Some(match changed {
+            Ok(()) => String::from("root became nobody"),
+            // Without files, signals and sockets it is root of nothing; worth a word still.
+            Err(error) => format!("still root: {}", io::Error::from(error)),
+        });
+    }
+    let none = CapabilitySet::empty();
+    thread::set_capabilities(
+        None,
+        CapabilitySets { effective: none, permitted: none, inheritable: none },
+    )?;
+    Ok(detail)
+}
+
+/// Whether the other end of the socket is closed.
+fn host_hung_up() -> bool {
+    let stdin = io::stdin();
+    let mut polled = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).is_ok_and(|count| count > 0)
+        && polled[0].revents().contains(PollFlags::HUP)
+}
+
+fn limit_resources() -> Applied {
+    // The number of threads is not among them: the kernel counts it over all processes of a user.
+    let limits = [
+        (Resource::Core, 0),
+        (Resource::Nofile, MAX_DESCRIPTORS),
+        (Resource::Fsize, 0),
+        (Resource::Memlock, 0),
+        (Resource::Msgqueue, 0),
+        (Resource::Rtprio, 0),
+    ];
+    for (resource, limit) in limits {
+        set_limit(resource, limit)?;
+    }
+    Ok(None)
+}
+
+/// Unlike one on address space, a limit on data goes with V8: what it merely reserves does not count. And unlike a look at
+/// what is resident, it holds before the memory is there.
+fn limit_memory(mut statm: File, bytes: u64) -> Applied {
+    let mut text = String::new();
+    statm.read_to_string(&mut text).map_err(Denied::new)?;
+    // The sixth figure is data and stack, in pages.
+    let data_pages: u64 = text
+        .split_whitespace()
+        .nth(5)
+        .and_then(|pages| pages.parse().ok())
+        .ok_or_else(|| Denied::new("/proc/self/statm makes no sense"))?;
+    let base = data_pages * rustix::param::page_size() as u64;
+    let limit = base.saturating_add(bytes);
+    set_limit(Resource::Data, limit)?;
+    Ok(None)
+}
+
+fn set_limit(resource: Resource, limit: u64) -> Result<(), Denied> {
+    // A stricter one that this process was started with stays.
+    let before = rustix::process::getrlimit(resource);
+    let limit = before.maximum.map_or(limit, |maximum| maximum.min(limit));
+    rustix::process::setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
+    Ok(())
+}
+
+/// `nobody` and `nogroup`, or `nfsnobody`, on every Linux.
+const NOBODY: u32 = 65_534;
+
+/// The socket, standard output and error, and what little a library may open for a moment.
+const MAX_DESCRIPTORS: u64 = 16;
