@@ -195,3 +195,26 @@ fn the_global_scope_holds_ecmascript_and_ours() {
         "text(Object.getOwnPropertyNames(globalThis).join(' ')); text(Object.getOwnPropertySymbols(globalThis).map(String))",
     ));
 }
+
+#[test]
+fn objects_of_intl_are_what_they_were() {
+    expect![[r#"
+        1.234,5 1,5 3 true true true
+        Collator 0 segment 1 ["de"] true
+        TypeError: Cannot convert a Symbol value to a string
+        TypeError: Constructor Intl.Segmenter requires 'new'
+        TypeError: Method Intl.Segmenter.prototype.segment called on incompatible receiver 1
+        TypeError: Method %SegmentIsPrototype%[@@iterator] called on incompatible receiver #<Object>
+    "#]]
+    .assert_eq(&run(
+        "class Mine extends Intl.Collator {}
+         const words = new Intl.Segmenter('en', {granularity: 'word'}).segment('a b');
+         const { segment } = Intl.Segmenter.prototype;
+         text([new Intl.NumberFormat('de').format(1234.5), Intl.NumberFormat('de').format(1.5), [...words].length,
+           new Mine() instanceof Intl.Collator, new Mine().constructor === Mine, new Intl.Locale('de').constructor === Intl.Locale].join(' '));
+         text([Intl.Collator.name, Intl.Collator.length, segment.name, segment.length, JSON.stringify(Intl.Collator.supportedLocalesOf('de')),
+           words.containing(0).input === 'a b'].join(' '));
+         for (const wrong of [() => segment.call(new Intl.Segmenter(), Symbol()), () => Intl.Segmenter(), () => segment.call(1, 'x'),
+           () => words[Symbol.iterator].call({})]) try { wrong() } catch (e) { text(String(e)) }",
+    ));
+}

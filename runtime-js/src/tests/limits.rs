@@ -37,6 +37,9 @@ fn array_buffers() {
         "const b = []; while (true) b.push(new Uint8Array(1 << 20).fill(1))",
         "new Uint8Array(1 << 30)",
         "new ArrayBuffer(8e9)",
+        "const a = []; while (true) a.push(new Intl.DateTimeFormat('de', {dateStyle: 'full'}))",
+        "const a = [], s = new Intl.Segmenter(), x = 'x'.repeat(1e6); while (true) a.push(s.segment(x))",
+        "const a = [], s = new Intl.Segmenter().segment('x'.repeat(1e6)); while (true) a.push(s[Symbol.iterator]())",
     ] {
         let expected = "! ArrayBufferLimitExceeded: the cell used more than its 10485760 bytes of array buffers\n";
         assert_eq!(within(limits, source), expected, "{source}");
@@ -74,6 +77,8 @@ fn garbage_does_not_count() {
     let limits = Limits { heap_bytes: HEAP, ..spec("").limits };
     let source = "for (let i = 0; i < 1000; i++) { new Uint8Array(1 << 20); 'x'.repeat(1 << 20) + i } text('fine')";
     assert_eq!(within(limits, source), "fine\n");
+    let source = "const s = new Intl.Segmenter(), x = 'x'.repeat(1e6); for (let i = 0; i < 60; i++) s.segment(x); text('fine')";
+    assert_eq!(within(Limits { buffer_bytes: HEAP, ..limits }, source), "fine\n");
 }
 
 #[test]
