@@ -35,6 +35,11 @@ impl Engine {
         engine
     }
 
+    /// The version of V8.
+    pub fn v8_version() -> &'static str {
+        v8::V8::get_version()
+    }
+
     /// A new owner of isolates.
     pub fn tenant(&self) -> Tenant {
         Tenant::new(self.clone())

@@ -1,4 +1,4 @@
-//! The command line: `codemode run`, `codemode tools`, `codemode host`.
+//! The command line: `codemode run`, `codemode tools`, `codemode host`, `codemode doctor`.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -11,6 +11,7 @@ use codemode_cells::Step;
 
 use crate::workspace::{Permissions, Workspace};
 
+mod doctor;
 mod host;
 mod media;
 mod printer;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(run),
         Command::Host(host) => host::run(host),
         Command::Tools(tools) => print_tools(&tools),
+        Command::Doctor(doctor) => doctor::run(&doctor),
     };
     finish(result)
 }
@@ -64,6 +66,7 @@ enum Command {
     Run(run::RunArguments),
     Host(host::HostArguments),
     Tools(ToolsArguments),
+    Doctor(doctor::DoctorArguments),
 }
 
 /// Print the tools that a cell would have, as TypeScript declarations

@@ -93,7 +93,7 @@ pub(super) const ALL: &[Crossing] = &[
         fs::read(format!("/proc/{}/environ", out.host)).map(drop)
     }),
     by("share memory under a name", &[Files, SystemCalls], |_| {
-        File::create("/dev/shm/codemode-crossing").map(drop)
+        File::create(SHARED_MEMORY).map(drop)
     }),
     by("see whether a file is there", &[SystemCalls], |out| {
         fs::metadata(out.path("file")).map(drop)
@@ -268,6 +268,9 @@ use Layer::{
     Descriptors, Environment, Files, Memory, Network, NotDumpable, Privileges, Resources, Scope,
     SystemCalls,
 };
+
+/// What `shm_open` would make.
+pub(super) const SHARED_MEMORY: &str = "/dev/shm/codemode-crossing";
 
 /// More than any limit that is tried here.
 const TOO_MUCH_BYTES: usize = 8 << 30;

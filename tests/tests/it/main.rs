@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod conversations;
+mod doctor;
 mod soak;
 mod turns;
 
