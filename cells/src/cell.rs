@@ -24,7 +24,7 @@ use futures_util::future::AbortHandle;
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    CellLimit, CellObserver, Ending, calls::Driver, history::Record, lifeline::Lifeline,
+    CellLimit, CellObserver, Ending, audio, calls::Driver, history::Record, lifeline::Lifeline,
     shared::Shared,
 };
 
@@ -632,7 +632,7 @@ impl EventSink for CellSink {
     fn event(&mut self, event: Event) {
         let cell = &self.cell;
         match event {
-            Event::Output(item) => cell.shown(item),
+            Event::Output(item) => cell.shown(audio::if_long_enough(item)),
             Event::Yield => {
                 if let Some(observer) = &cell.observer {
                     observer.yielded();

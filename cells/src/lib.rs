@@ -64,6 +64,7 @@ pub use session::{
 pub use step::{Step, ToolFuture, ToolRuntime};
 pub use truncate::{Counting, truncate};
 
+mod audio;
 mod calls;
 mod cell;
 mod history;

@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
 use bpe_openai::Tokenizer;
 use codemode_host_protocol::ContentItem;
+
+use crate::audio;
 
 /// How tokens are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,39 +160,8 @@ fn four_bytes(text: &str) -> usize {
 }
 
 /// Ten tokens for a second of sound where it can be told how long it is, or else what its URL takes as text.
-///
-/// V1 hosts decode the sound to find out. Here only WAV is looked into, which says it in its head.
 fn audio_tokens(url: &str) -> usize {
-    wav_tokens(url).unwrap_or_else(|| four_bytes(url))
-}
-
-fn wav_tokens(url: &str) -> Option<usize> {
-    let (kind, encoded) = url.split_once(";base64,")?;
-    if !["data:audio/wav", "data:audio/x-wav", "data:audio/wave"].contains(&kind) {
-        return None;
-    }
-    let head = &encoded[..encoded.len().min(WAV_HEAD_CHARS)];
-    let head = base64::prelude::BASE64_STANDARD.decode(head).ok()?;
-    let size = encoded.len() / 4 * 3;
-    let number = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
-    if head.get(..4)? != b"RIFF" || head.get(8..12)? != b"WAVE" {
-        return None;
-    }
-    let (mut at, mut bytes_per_second) = (12, None);
-    loop {
-        let length = number(at + 4)? as usize;
-        match head.get(at..at + 4)? {
-            b"fmt " => bytes_per_second = Some(number(at + 16)? as usize),
-            b"data" if at + 8 + length <= size => {
-                let bytes_per_second = bytes_per_second.filter(|rate| *rate > 0)?;
-                return Some(length.checked_mul(10)?.div_ceil(bytes_per_second));
-            }
-            b"data" => return None,
-            _ => {}
-        }
-        // Chunks begin at even places.
-        at = at.checked_add(8 + length.next_multiple_of(2))?;
-    }
+    audio::tokens(url).unwrap_or_else(|| four_bytes(url))
 }
 
 fn measure_four_bytes(text: &str, max_tokens: usize) -> Measure {
@@ -278,9 +248,6 @@ fn round_to_two_digits(number: usize) -> usize {
     let unit = 10usize.pow(number.checked_ilog10().unwrap_or(0).saturating_sub(1));
     (number + unit / 2) / unit * unit
 }
-
-/// The head of a WAV file, in base64: far more than any writer puts before the samples. A multiple of 4.
-const WAV_HEAD_CHARS: usize = 8 << 10;
 
 /// Texts up to this size are tokenized whole and counted exactly, which takes 30 ms for most and 200 ms for
 /// the worst; of longer ones only the ends are looked at.
@@ -424,38 +391,6 @@ mod tests {
                 audio
                 - qqqqqqqqqqqqqqqqqqqqqqqqqq…62 tokens truncated…qqqqqqqqqqqqqqqqqqqqqqqqqq"#]],
         );
-    }
-
-    #[test]
-    fn sound_counts_by_the_second() {
-        for (ms, chunk, tokens) in
-            [(250, "", 3), (1_000, "", 10), (1_050, "LIST....", 11), (2_000, "", 20)]
-        {
-            assert_eq!(audio_tokens(&wav(ms, chunk, None)), tokens, "{ms} ms {chunk}");
-        }
-        // What is no WAV file, or lies about its length, counts as text.
-        let lie = wav(1_000, "", Some(u32::MAX));
-        for url in [lie.as_str(), "data:audio/wav;base64,AAAA", "data:audio/wav;base64,", "data:,"]
-        {
-            assert_eq!(audio_tokens(url), url.len().div_ceil(4));
-        }
-    }
-
-    fn wav(ms: u32, chunk: &str, says: Option<u32>) -> String {
-        let samples = vec![0; ms as usize * 16];
-        let mut file = b"RIFF....WAVE".to_vec();
-        if let Some((id, body)) = chunk.split_at_checked(4).filter(|(id, _)| !id.is_empty()) {
-            file.extend_from_slice(id.as_bytes());
-            file.extend_from_slice(&(body.len() as u32).to_le_bytes());
-            file.extend_from_slice(body.as_bytes());
-        }
-        file.extend_from_slice(b"fmt \x10\0\0\0\x01\0\x01\0");
-        file.extend_from_slice(&8_000_u32.to_le_bytes());
-        file.extend_from_slice(&16_000_u32.to_le_bytes());
-        file.extend_from_slice(b"\x02\0\x10\0data");
-        file.extend_from_slice(&says.unwrap_or(samples.len() as u32).to_le_bytes());
-        file.extend_from_slice(&samples);
-        format!("data:audio/wav;base64,{}", base64::prelude::BASE64_STANDARD.encode(file))
     }
 
     #[test]
