@@ -35,7 +35,7 @@ pub(crate) struct CellState {
     pub(crate) written_bytes: Cell<usize>,
     pub(crate) calls: RefCell<HashMap<CallId, PendingCall>>,
     /// What became of the properties of `tools` that the cell has touched.
-    pub(crate) touched_tools: RefCell<HashMap<u32, TouchedTool>>,
+    pub(crate) touched_tools: RefCell<TouchedTools>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) calls_made: Cell<u64>,
     pub(crate) argument_bytes: Cell<u64>,
@@ -52,6 +52,14 @@ pub(crate) struct PendingCall {
     /// Made when the call was, so that its stack shows the call; thrown if the call fails.
     pub(crate) error: v8::Global<v8::Object>,
     pub(crate) tool: String,
+}
+
+/// The properties of `tools` that the cell has touched.
+#[derive(Default)]
+pub(crate) struct TouchedTools {
+    pub(crate) by_index: HashMap<u32, TouchedTool>,
+    /// All of them are properties like those of any object.
+    pub(crate) are_plain: bool,
 }
 
 /// A property of `tools` that the cell has touched.

@@ -3,14 +3,14 @@
 //! Nothing is made for a tool that the cell does not touch: `tools` answers for names that it looks up in the step's
 //! catalog, and makes a tool's function when it is first asked for.
 
-use std::rc::Rc;
+use std::{collections::HashMap, rc::Rc};
 
 use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolFailure};
 
 use super::{mark_refused, throw, throw_limit, to_json};
 use crate::{
     CallId, Event, ToolCall,
-    state::{CellState, PendingCall, TouchedTool},
+    state::{CellState, PendingCall, TouchedTool, TouchedTools},
 };
 
 pub(super) fn install(
@@ -155,55 +155,37 @@ fn get<'s>(
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) -> v8::Intercepted {
     let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
-    let touched = state.touched_tools.borrow().get(&index).cloned();
-    if let Some(TouchedTool::Value(value)) = touched {
-        rv.set(v8::Local::new(scope, value));
-        return v8::Intercepted::kYes;
-    }
-    let data = v8::Integer::new_from_unsigned(scope, index);
-    let function = v8::Function::builder(call)
-        .data(data.into())
-        .constructor_behavior(v8::ConstructorBehavior::Throw)
-        .build(scope);
-    let Some(function) = function else { return v8::Intercepted::kNo };
-    if let Ok(name) = key.try_cast::<v8::String>() {
-        function.set_name(name);
-    }
-    let value: v8::Local<'_, v8::Value> = function.into();
+    let Some(value) = value_of(scope, &state, index) else { return v8::Intercepted::kNo };
     rv.set(value);
     touch(scope, &state, index, value);
     v8::Intercepted::kYes
 }
 
-/// `tools.name = value`: the cell may put what it likes in a tool's place.
+/// `tools.name = value`: the cell may put what it likes in a tool's place, and beside the tools.
 fn set<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     key: v8::Local<'s, v8::Name>,
     value: v8::Local<'s, v8::Value>,
-    _args: v8::PropertyCallbackArguments<'s>,
+    args: v8::PropertyCallbackArguments<'s>,
     _rv: v8::ReturnValue<'_, ()>,
 ) -> v8::Intercepted {
-    let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
+    let Some((state, index)) = lookup(scope, key) else {
+        make_plain(scope, args.holder());
+        return v8::Intercepted::kNo;
+    };
     touch(scope, &state, index, value);
     v8::Intercepted::kYes
 }
 
-/// `Object.defineProperty(tools, name, {value})`.
+/// `Object.defineProperty(tools, name, descriptor)`.
 fn define<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    key: v8::Local<'s, v8::Name>,
-    descriptor: &v8::PropertyDescriptor,
-    _args: v8::PropertyCallbackArguments<'s>,
+    _key: v8::Local<'s, v8::Name>,
+    _descriptor: &v8::PropertyDescriptor,
+    args: v8::PropertyCallbackArguments<'s>,
     _rv: v8::ReturnValue<'_, ()>,
 ) -> v8::Intercepted {
-    let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
-    if descriptor.has_value() {
-        let value = descriptor.value();
-        touch(scope, &state, index, value);
-        return v8::Intercepted::kYes;
-    }
-    // An accessor becomes a property as any other, in place of the tool.
-    state.touched_tools.borrow_mut().insert(index, TouchedTool::Deleted);
+    make_plain(scope, args.holder());
     v8::Intercepted::kNo
 }
 
@@ -214,7 +196,7 @@ fn delete<'s>(
     mut rv: v8::ReturnValue<'_, v8::Boolean>,
 ) -> v8::Intercepted {
     let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
-    state.touched_tools.borrow_mut().insert(index, TouchedTool::Deleted);
+    state.touched_tools.borrow_mut().by_index.insert(index, TouchedTool::Deleted);
     rv.set_bool(true);
     v8::Intercepted::kYes
 }
@@ -266,9 +248,55 @@ fn lookup(
 }
 
 fn present(state: &CellState, identifier: &str) -> Option<u32> {
+    let touched = state.touched_tools.borrow();
+    if touched.are_plain {
+        return None;
+    }
     let index = u32::try_from(state.catalog.index_of(identifier)?).ok()?;
-    let deleted = matches!(state.touched_tools.borrow().get(&index), Some(TouchedTool::Deleted));
+    let deleted = matches!(touched.by_index.get(&index), Some(TouchedTool::Deleted));
     (!deleted).then_some(index)
+}
+
+/// The tool's function, or what the cell put in its place.
+fn value_of<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &CellState,
+    index: u32,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let touched = state.touched_tools.borrow().by_index.get(&index).cloned();
+    if let Some(TouchedTool::Value(value)) = touched {
+        return Some(v8::Local::new(scope, value));
+    }
+    let data = v8::Integer::new_from_unsigned(scope, index);
+    let function = v8::Function::builder(call)
+        .data(data.into())
+        .constructor_behavior(v8::ConstructorBehavior::Throw)
+        .build(scope)?;
+    let name = v8::String::new(scope, &state.catalog.entry(index as usize)?.identifier)?;
+    function.set_name(name);
+    Some(function.into())
+}
+
+/// Makes all tools plain properties, before the first one that the cell adds or defines: V8 would name those of the cell
+/// first, and knows of attributes what we would have to remember.
+fn make_plain(scope: &mut v8::PinScope<'_, '_>, tools: v8::Local<'_, v8::Object>) -> Option<()> {
+    let state = CellState::of(scope)?;
+    if state.touched_tools.borrow().are_plain {
+        return Some(());
+    }
+    let mut properties = Vec::new();
+    for identifier in state.catalog.identifiers() {
+        let Some(index) = present(&state, identifier) else { continue };
+        let key = v8::String::new(scope, identifier)?;
+        properties.push((key, value_of(scope, &state, index)?));
+    }
+    // From here on nothing is intercepted.
+    let touched = TouchedTools { by_index: HashMap::new(), are_plain: true };
+    state.touched_tools.replace(touched);
+    for (key, value) in properties {
+        tools.create_data_property(scope, key.into(), value)?;
+    }
+    Some(())
 }
 
 fn touch(
@@ -278,7 +306,7 @@ fn touch(
     value: v8::Local<'_, v8::Value>,
 ) {
     let value = v8::Global::new(scope, value);
-    state.touched_tools.borrow_mut().insert(index, TouchedTool::Value(value));
+    state.touched_tools.borrow_mut().by_index.insert(index, TouchedTool::Value(value));
 }
 
 /// `ALL_TOOLS`: `{name, description}` of every tool, in the order in which the step advertised them.
