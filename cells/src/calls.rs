@@ -72,8 +72,7 @@ impl Cell {
         let (key, lifeline) = loop {
             let Some(lifeline) = Cell::lifeline(&state) else { return };
             let open = &mut state.open;
-            let fits = open.bytes.saturating_add(text.len()) <= limits.open_bytes;
-            if open.notifications == 0 || (fits && open.notifications < limits.open_notifications) {
+            if open.has_room_for(&text, limits) {
                 break (open.admit(TaskKind::Notification, text.len()), lifeline);
             }
             let open = open.notifications;
@@ -87,6 +86,11 @@ impl Cell {
         let ticket = Ticket::new(self, key, None);
         let start = move || lifeline.step.runtime.notify(&self.tool_call_id, &self.id, text);
         self.launch(start, ticket, Ticket::notification_is_over);
+    }
+
+    /// Whether a notification would be sent at once.
+    pub(crate) fn has_room_for(&self, text: &str) -> bool {
+        self.state.lock().open.has_room_for(text, self.session.limits())
     }
 
     /// Runs `start` and the first part of its future here and now, so that the order of the cell's program
@@ -211,6 +215,12 @@ impl Wake for Woken {
 }
 
 impl OpenTasks {
+    /// Whether one more notification may be on its way. One always may, however long it is.
+    fn has_room_for(&self, text: &str, limits: &SessionLimits) -> bool {
+        let fits = self.bytes.saturating_add(text.len()) <= limits.open_bytes;
+        self.notifications == 0 || (fits && self.notifications < limits.open_notifications)
+    }
+
     fn admit(&mut self, kind: TaskKind, bytes: usize) -> u64 {
         let key = self.next_key;
         self.next_key += 1;

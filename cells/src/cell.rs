@@ -644,6 +644,10 @@ impl EventSink for CellSink {
             Event::End(End { outcome, stored, usage }) => cell.engine_ended(outcome, stored, usage),
         }
     }
+
+    fn may_block(&self, event: &Event) -> bool {
+        matches!(event, Event::Notify(text) if !self.cell.has_room_for(text))
+    }
 }
 
 impl Cell {

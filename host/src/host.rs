@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use codemode_cells::{InProcessCodeModeSession, SessionOptions};
-use codemode_runtime_js::Engine;
+use codemode_runtime_js::{Engine, EngineOptions, Isolation};
 use tokio::{runtime::Handle, sync::watch};
 
 /// A host: the engine that runs cells, and what sessions are allowed. Cheap to clone; all clones are one host.
@@ -24,7 +24,10 @@ impl Host {
     /// Outside of a tokio runtime.
     pub fn new(options: HostOptions) -> Host {
         Host(Arc::new(Inner {
-            engine: Engine::new(),
+            engine: Engine::with_options(EngineOptions {
+                isolation: options.isolation.clone(),
+                ..EngineOptions::default()
+            }),
             tokio: Handle::current(),
             options,
             draining: watch::Sender::new(false),
@@ -78,6 +81,9 @@ pub struct HostOptions {
     pub session: SessionOptions,
     /// How long running cells have to come to an end once the host is told to stop.
     pub drain_grace: Duration,
+    /// What keeps cells from this process, and from each other. `codemode host` gives each session processes of its own;
+    /// in a program of your own that takes a program to run in them, so it is a choice.
+    pub isolation: Isolation,
 }
 
 impl Default for HostOptions {
@@ -87,6 +93,6 @@ impl Default for HostOptions {
         // them in V1's words. A cell that talks much leaves most places to others.
         session.limits.open_calls = 8_192;
         session.limits.open_notifications = 256;
-        HostOptions { session, drain_grace: Duration::from_secs(5) }
+        HostOptions { session, drain_grace: Duration::from_secs(5), isolation: Isolation::None }
     }
 }

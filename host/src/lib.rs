@@ -3,6 +3,9 @@
 //! A [`Host`] runs sessions for clients, each on a connection of its own: [`serve`] on standard input and output
 //! or over WebSocket, [`serve_stream`] on any stream of bytes.
 
+pub use codemode_runtime_js::Isolation;
+#[cfg(target_os = "linux")]
+pub use codemode_runtime_js::process;
 pub use connection::ConnectionEnd;
 pub use host::{Host, HostOptions};
 pub use transport::{

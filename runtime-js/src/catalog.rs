@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use codemode_host_protocol::{ToolDefinition, ToolKind, ToolName};
+use serde::{Deserialize, Serialize};
 
 /// The tools that a cell sees, prepared once for all cells of a step.
 ///
@@ -18,7 +19,7 @@ pub struct ToolCatalog {
     longest: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) identifier: String,
     pub(crate) description: String,
@@ -38,6 +39,10 @@ impl ToolCatalog {
                 kind: definition.kind,
             })
             .collect();
+        ToolCatalog::from_entries(entries)
+    }
+
+    pub(crate) fn from_entries(entries: Vec<Entry>) -> ToolCatalog {
         let mut by_identifier = HashMap::new();
         let mut places = Vec::new();
         for (index, entry) in entries.iter().enumerate() {

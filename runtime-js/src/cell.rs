@@ -10,17 +10,29 @@ use std::{
 
 use codemode_host_protocol::{Json, ToolFailure};
 
+#[cfg(target_os = "linux")]
+use crate::process::remote_cell::RemoteCell;
 use crate::{CallId, cpu::CpuTime, inbox::Inbox, worker::Worker};
 
 /// A running cell. Cheap to clone; the cell is terminated when the last clone is dropped.
 #[derive(Clone)]
 pub struct Cell(Arc<Guard>);
 
-struct Guard(Arc<Shared>);
+enum Guard {
+    /// In an isolate of this process.
+    Here(Arc<Shared>),
+    #[cfg(target_os = "linux")]
+    Remote(Arc<RemoteCell>),
+}
 
 impl Cell {
     pub(crate) fn new(shared: Arc<Shared>) -> Cell {
-        Cell(Arc::new(Guard(shared)))
+        Cell(Arc::new(Guard::Here(shared)))
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn remote(cell: Arc<RemoteCell>) -> Cell {
+        Cell(Arc::new(Guard::Remote(cell)))
     }
 
     /// Answers a tool call. `false` when the cell has no such call open: it was answered before, never was, or
@@ -28,30 +40,76 @@ impl Cell {
     ///
     /// Never blocks on the cell; callable from any thread, also from within its [`EventSink`](crate::EventSink).
     pub fn deliver(&self, call: CallId, result: Result<Json, ToolFailure>) -> bool {
-        self.0.0.inbox.deliver(call, result)
+        match &*self.0 {
+            Guard::Here(shared) => shared.inbox.deliver(call, result),
+            #[cfg(target_os = "linux")]
+            Guard::Remote(cell) => cell.deliver(call, result),
+        }
     }
 
     /// Ends the cell, wherever it is; its [`End`](crate::End) follows as an event. Does nothing when the cell has
     /// ended. Never blocks; callable from any thread.
     pub fn terminate(&self) {
-        self.0.0.stop(Stop::Terminated);
+        self.0.terminate();
     }
 
     /// The processor time that the cell's thread has used for it until now, or until its end.
     pub fn cpu_time(&self) -> Duration {
-        self.0.0.cpu.used()
+        match &*self.0 {
+            Guard::Here(shared) => shared.cpu.used(),
+            #[cfg(target_os = "linux")]
+            Guard::Remote(cell) => cell.cpu_time(),
+        }
+    }
+
+    /// Whether its code runs now, and does not wait for anything.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_busy(&self) -> bool {
+        match &*self.0 {
+            Guard::Here(shared) => !shared.inbox.is_waited_for(),
+            Guard::Remote(_) => false,
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", test))]
+impl Cell {
+    /// The worker process that it runs in.
+    pub(crate) fn process(&self) -> Option<rustix::process::Pid> {
+        match &*self.0 {
+            Guard::Here(_) => None,
+            Guard::Remote(cell) => Some(cell.process()),
+        }
+    }
+}
+
+impl Guard {
+    fn terminate(&self) {
+        match self {
+            Guard::Here(shared) => shared.stop(Stop::Terminated),
+            #[cfg(target_os = "linux")]
+            Guard::Remote(cell) => cell.terminate(),
+        }
+    }
+
+    fn id(&self) -> u64 {
+        match self {
+            Guard::Here(shared) => shared.id,
+            #[cfg(target_os = "linux")]
+            Guard::Remote(cell) => cell.id(),
+        }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.stop(Stop::Terminated);
+        self.terminate();
     }
 }
 
 impl std::fmt::Debug for Cell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Cell").field(&self.0.0.id).finish()
+        f.debug_tuple("Cell").field(&self.0.id()).finish()
     }
 }
 

@@ -56,6 +56,20 @@ impl State {
     }
 }
 
+/// The calling thread, as the kernel numbers it, and the processor time that it has used.
+#[cfg(target_os = "linux")]
+pub(crate) fn this_thread() -> (u32, Duration) {
+    (gettid().as_raw().unsigned_abs(), read(this_threads_clock()))
+}
+
+/// The processor time that a thread of another process has used; none where the kernel does not say.
+#[cfg(target_os = "linux")]
+pub(crate) fn of_thread(process: rustix::process::Pid, thread: u32) -> Option<Duration> {
+    let process = process.as_raw_nonzero();
+    let text = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/schedstat")).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
 /// What the kernel calls the clock of the processor time of the calling thread, in a way that holds on other threads
 /// too (`CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED`, above them the complement of the thread's id).
 fn this_threads_clock() -> ClockId {

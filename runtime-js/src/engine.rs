@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+#[cfg(target_os = "linux")]
+use crate::process::{ProcessOptions, pool::Pool};
 use crate::{clock::Clock, tenant::Tenant, worker::Worker};
 
 /// V8 in this process. Cheap to clone; all clones are one engine.
@@ -16,6 +18,8 @@ struct Inner {
     clock: Clock,
     warm: Mutex<Vec<Worker>>,
     options: EngineOptions,
+    #[cfg(target_os = "linux")]
+    pool: Option<Arc<Pool>>,
 }
 
 impl Engine {
@@ -29,8 +33,18 @@ impl Engine {
     /// V8 itself is set up once in a process, whatever the engine, by the thread of the first isolate: this does
     /// not wait for it.
     pub fn with_options(options: EngineOptions) -> Engine {
-        let engine =
-            Engine(Arc::new(Inner { clock: Clock::default(), warm: Mutex::default(), options }));
+        let engine = Engine(Arc::new(Inner {
+            clock: Clock::default(),
+            warm: Mutex::default(),
+            #[cfg(target_os = "linux")]
+            pool: match &options.isolation {
+                Isolation::None => None,
+                Isolation::Process(processes) => {
+                    Some(Arc::new(Pool::new(processes.clone(), options.warm_heap_bytes)))
+                }
+            },
+            options,
+        }));
         engine.refill();
         engine
     }
@@ -38,6 +52,12 @@ impl Engine {
     /// The version of V8.
     pub fn v8_version() -> &'static str {
         v8::V8::get_version()
+    }
+
+    /// Where its worker processes come from, if cells run in processes of their own.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
+        self.0.pool.as_ref()
     }
 
     /// A new owner of isolates.
@@ -63,6 +83,9 @@ impl Engine {
 
     /// Starts what is missing. A thread that cannot be had now is asked for again by the next cell.
     fn refill(&self) {
+        if !matches!(self.0.options.isolation, Isolation::None) {
+            return;
+        }
         let mut warm = self.0.warm.lock();
         while warm.len() < self.0.options.warm_isolates {
             match Worker::spawn(self.0.options.warm_heap_bytes) {
@@ -85,18 +108,36 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// What an [`Engine`] keeps ready.
-#[derive(Clone, Copy, Debug)]
+/// How an [`Engine`] runs cells, and what it keeps ready.
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// Isolates made ahead of need. Each takes a thread and about 1 MB.
     pub warm_isolates: usize,
     /// The heap limit those isolates have, in bytes. A cell with another limit gets a new isolate.
     pub warm_heap_bytes: usize,
+    /// What keeps a cell from the rest of this process.
+    pub isolation: Isolation,
+}
+
+/// What keeps a cell from the rest of the process that started it.
+#[derive(Clone, Debug, Default)]
+pub enum Isolation {
+    /// V8 and our budgets alone: a cell's isolate is in this process. A cell in a built-in that V8 cannot interrupt runs until
+    /// that is done, and a bug in V8 is a bug in this process.
+    #[default]
+    None,
+    /// Worker processes: see [`process`](crate::process).
+    #[cfg(target_os = "linux")]
+    Process(ProcessOptions),
 }
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { warm_isolates: 1, warm_heap_bytes: crate::Limits::default().heap_bytes }
+        EngineOptions {
+            warm_isolates: 1,
+            warm_heap_bytes: crate::Limits::default().heap_bytes,
+            isolation: Isolation::None,
+        }
     }
 }
 

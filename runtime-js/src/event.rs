@@ -12,8 +12,18 @@ use crate::CellError;
 /// Called on the cell's own thread, in the order in which things happen, [`Event::End`] last and exactly
 /// once. While a call lasts the cell stands still: hand the event on and return.
 pub trait EventSink: Send + 'static {
+    /// Called on the cell's own thread when its code is about to run.
+    fn begin(&mut self) {}
+
     /// Takes one event.
     fn event(&mut self, event: Event);
+
+    /// Whether taking this event may have to wait for something else. Where cells share the thread that this is called
+    /// on, another thread waits then.
+    fn may_block(&self, event: &Event) -> bool {
+        let _ = event;
+        false
+    }
 }
 
 impl<F: FnMut(Event) + Send + 'static> EventSink for F {

@@ -24,6 +24,8 @@ struct State {
     queue: VecDeque<Input>,
     open: HashSet<CallId>,
     closed: bool,
+    /// Whether the cell waits for the next input.
+    waited_for: bool,
 }
 
 /// One thing that reaches a cell.
@@ -65,6 +67,7 @@ impl Inbox {
     pub(crate) fn next(&self, deadline: Option<Instant>) -> Input {
         let mut state = self.state.lock();
         loop {
+            state.waited_for = state.queue.is_empty();
             if let Some(input) = state.queue.pop_front() {
                 return input;
             }
@@ -73,11 +76,18 @@ impl Inbox {
                 Some(at) => {
                     if self.changed.wait_until(&mut state, at).timed_out() && state.queue.is_empty()
                     {
+                        state.waited_for = false;
                         return Input::TimerDue;
                     }
                 }
             }
         }
+    }
+
+    /// Whether the cell does nothing but wait for the next input.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.state.lock().waited_for
     }
 
     /// Refuses everything from now on.

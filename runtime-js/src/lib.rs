@@ -19,7 +19,7 @@
 pub use catalog::ToolCatalog;
 pub use cell::Cell;
 pub use codemode_host_protocol::LimitExceeded;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, Isolation};
 pub use error::{CellError, Frame, Position};
 pub use event::{CallId, End, Event, EventSink, Outcome, RuntimeCrash, ToolCall, Usage};
 pub use spec::{CellSpec, Limits, StoredValues, TenantLimits, WhenStuck};

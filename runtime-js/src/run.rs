@@ -45,9 +45,10 @@ pub(crate) fn run_cell(
     heap: &Arc<HeapGuard>,
     spec: CellSpec,
     shared: &Arc<Shared>,
-    sink: Box<dyn EventSink>,
+    mut sink: Box<dyn EventSink>,
     started: Instant,
 ) -> Ending {
+    sink.begin();
     let Realm { context, helpers } = realm;
     let source_bytes = spec.source.len();
     let state = Rc::new(CellState {

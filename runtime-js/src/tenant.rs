@@ -10,6 +10,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+#[cfg(target_os = "linux")]
+use crate::process::tenant::Processes;
 use crate::{
     CellSpec, Engine, EventSink,
     cell::{Cell, Shared},
@@ -25,29 +27,50 @@ pub struct Tenant {
     engine: Engine,
     idle: Arc<Idle>,
     meter: Arc<Meter>,
+    #[cfg(target_os = "linux")]
+    processes: Option<Processes>,
 }
 
 /// Workers of one tenant that wait for its next cell.
 #[derive(Debug, Default)]
 pub(crate) struct Idle(Mutex<Option<Vec<Worker>>>);
 
-/// No thread could be had.
+/// The system has no room for one more cell.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "no thread could be started for the cell: {0}; end other cells, or raise the limit on threads"
-)]
-pub struct StartError(#[from] std::io::Error);
+pub enum StartError {
+    /// No thread could be had.
+    #[error(
+        "no thread could be started for the cell: {0}; end other cells, or raise the limit on threads"
+    )]
+    Thread(#[from] std::io::Error),
+    /// No worker process could be had.
+    #[error(
+        "no process could be started for the cell: {0}; end other cells, or raise the limits on processes and open files"
+    )]
+    Process(std::io::Error),
+}
 
 impl Tenant {
     pub(crate) fn new(engine: Engine) -> Tenant {
-        Tenant { engine, idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))), meter: Arc::default() }
+        Tenant {
+            #[cfg(target_os = "linux")]
+            processes: engine.pool().map(|pool| Processes::new(Arc::clone(pool))),
+            engine,
+            meter: Arc::default(),
+            idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
+        }
     }
 
     /// Starts a cell. Returns at once; all that the cell does, a bad source included, is told to `sink`.
     ///
     /// # Errors
-    /// When the system gives no more threads.
+    /// When the system gives no more threads, or processes.
     pub fn start(&self, spec: CellSpec, sink: impl EventSink) -> Result<Cell, StartError> {
+        #[cfg(target_os = "linux")]
+        if let Some(processes) = &self.processes {
+            let cell = processes.start(spec, Box::new(sink)).map_err(StartError::Process)?;
+            return Ok(Cell::remote(cell));
+        }
         let started = Instant::now();
         let worker = match self.idle.take(spec.limits.heap_bytes) {
             Some(worker) => worker,

@@ -5,7 +5,7 @@ use std::{io::Write as _, num::NonZero, time::Duration};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use super::{UsageError, exit, report, units};
+use super::{UsageError, exit, isolation::IsolationKind, report, units};
 use crate::{HostOptions, Listen, ServeError, ServeOptions, WebSocketOptions, serve};
 
 /// Run sessions for other programs, on stdio or over WebSocket
@@ -37,6 +37,10 @@ pub(super) struct HostArguments {
     #[arg(long, value_name = "TIME", value_parser = units::duration, default_value = "5s")]
     drain_grace: Duration,
 
+    /// What keeps cells from this process, and sessions from each other
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = IsolationKind::OF_HOST)]
+    isolation: IsolationKind,
+
     /// What to log to stderr: off, error, warn, info, debug, trace, or a filter such as codemode_host=debug
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -57,6 +61,7 @@ pub(super) fn run_drop_in() -> Result<u8, UsageError> {
         token: None,
         allow_origin: Vec::new(),
         drain_grace: HostOptions::default().drain_grace,
+        isolation: IsolationKind::OF_HOST,
         log: "warn".to_owned(),
     })
 }
@@ -65,7 +70,11 @@ pub(super) fn run(arguments: HostArguments) -> Result<u8, UsageError> {
     log_to_stderr(&arguments.log)?;
     let options = ServeOptions {
         listen: arguments.listen,
-        host: HostOptions { drain_grace: arguments.drain_grace, ..HostOptions::default() },
+        host: HostOptions {
+            drain_grace: arguments.drain_grace,
+            isolation: arguments.isolation.isolation(),
+            ..HostOptions::default()
+        },
         web_socket: WebSocketOptions {
             token: arguments.token,
             allowed_origins: arguments.allow_origin,

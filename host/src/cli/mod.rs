@@ -13,6 +13,7 @@ use crate::workspace::{Permissions, Workspace};
 
 mod doctor;
 mod host;
+mod isolation;
 mod media;
 mod printer;
 mod progress;
@@ -39,6 +40,8 @@ pub fn main() -> ExitCode {
         Command::Host(host) => host::run(host),
         Command::Tools(tools) => print_tools(&tools),
         Command::Doctor(doctor) => doctor::run(&doctor),
+        #[cfg(target_os = "linux")]
+        Command::Worker => codemode_runtime_js::process::run_worker(),
     };
     finish(result)
 }
@@ -67,6 +70,10 @@ enum Command {
     Host(host::HostArguments),
     Tools(ToolsArguments),
     Doctor(doctor::DoctorArguments),
+    /// Run cells for the process that started this one
+    #[cfg(target_os = "linux")]
+    #[command(name = isolation::WORKER, hide = true)]
+    Worker,
 }
 
 /// Print the tools that a cell would have, as TypeScript declarations

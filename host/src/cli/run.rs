@@ -15,11 +15,12 @@ use codemode_cells::{
 use codemode_host_protocol::{
     Budget, CellId, ContentItem, Json, LimitExceeded, ToolFailure, ToolInvocation,
 };
-use codemode_runtime_js::{Engine, EngineOptions, Limits, Usage, WhenStuck};
+use codemode_runtime_js::{Engine, EngineOptions, Isolation, Limits, Usage, WhenStuck};
 use tokio::sync::oneshot;
 
 use super::{
     UsageError, WorkspaceArguments, exit,
+    isolation::IsolationKind,
     printer::{Happening, Printer, Style},
     report, units, workspace_step,
 };
@@ -47,6 +48,10 @@ pub(super) struct RunArguments {
     /// Let the cell have this much JavaScript heap
     #[arg(long, value_name = "SIZE", value_parser = units::heap_bytes, default_value = "256MiB", help_heading = "Limits")]
     heap_limit: usize,
+
+    /// What keeps the cell from this process
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = IsolationKind::None, help_heading = "Limits")]
+    isolation: IsolationKind,
 
     /// Cancel each tool call that takes longer than this
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Limits")]
@@ -145,8 +150,16 @@ async fn run_cell(
     output: Output,
 ) -> Result<(Ending, Option<u8>), UsageError> {
     // The one cell makes the one isolate; nothing is prepared for a next one.
-    let engine =
-        Engine::with_options(EngineOptions { warm_isolates: 0, ..EngineOptions::default() });
+    let mut isolation = arguments.isolation.isolation();
+    #[cfg(target_os = "linux")]
+    if let Isolation::Process(processes) = &mut isolation {
+        processes.warm = 0;
+    }
+    let engine = Engine::with_options(EngineOptions {
+        warm_isolates: 0,
+        isolation,
+        ..EngineOptions::default()
+    });
     let limits =
         Limits { heap_bytes: arguments.heap_limit, wall: arguments.timeout, ..Limits::default() };
     let options = SessionOptions {

@@ -1,10 +1,61 @@
-//! Cells in processes of their own.
+//! Cells in worker processes, so that nothing a cell does to its process reaches anything else.
+//!
+//! An engine starts worker processes ahead of need ([`pool`]); a tenant takes them for its cells, and no other tenant ever
+//! has one of them ([`tenant`]); a thread of the engine looks after each ([`keeper`]). A worker runs the same engine as a
+//! program without isolation would, behind what it does to itself first ([`lockdown`]). Between the two go frames ([`wire`]).
+
+use std::{ffi::OsString, path::PathBuf};
 
 pub use cgroup::{Groups, NoGroups, memory_of_this_process};
+pub use child::run_worker;
 pub use lockdown::{Layer, LayerReport, Report, Status, worker_environment};
 pub use probe::{Examination, Finding, examine, probe};
 
 mod cgroup;
+mod child;
 mod crossing;
+mod keeper;
 pub(crate) mod lockdown;
+mod memory;
+mod outgoing;
+pub(crate) mod pool;
 mod probe;
+mod remote;
+pub(crate) mod remote_cell;
+pub(crate) mod tenant;
+mod wire;
+
+/// Which program the worker processes run, and what they may use.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// A program that calls [`run_worker`] when it is started with `arguments`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Processes started ahead of need, in all. Each takes about 10 MB.
+    pub warm: usize,
+    /// Memory that one process may use, in bytes, whatever the heap limits of its cells are. A cell that makes it cross
+    /// that ends with its heap limit exceeded; others in the same process are lost.
+    pub memory_bytes: u64,
+    /// How many processes a tenant spreads its live cells over before they share.
+    pub spread: usize,
+    /// How many live cells share a process at most.
+    pub cells_per_process: usize,
+}
+
+impl ProcessOptions {
+    /// Runs the program that this process runs, with `arguments`.
+    pub fn this_program<A: Into<OsString>>(
+        arguments: impl IntoIterator<Item = A>,
+    ) -> ProcessOptions {
+        ProcessOptions {
+            // Not the path: the file may be replaced while this process runs.
+            program: PathBuf::from("/proc/self/exe"),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            warm: 2,
+            memory_bytes: 2 << 30,
+            spread: 4,
+            cells_per_process: 256,
+        }
+    }
+}

@@ -512,7 +512,8 @@ mod tests {
     fn cells_behave_behind_the_layers() {
         let (_host, theirs) = UnixStream::pair().unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["tests::", "--skip", "process::", "--skip", "reachable", "--nocapture"])
+            .args(["tests::", "--nocapture", "--skip", "process::", "--skip", "isolated::"])
+            .args(["--skip", "reachable"])
             .env_clear()
             .envs([("TZ", "Asia/Tokyo"), (crate::tests::LOCKED, "1")])
             .stdin(OwnedFd::from(theirs))

@@ -9,10 +9,14 @@ use std::{
 
 use codemode_host_protocol::{ContentItem, Json, ToolDefinition, ToolFailure, ToolKind, ToolName};
 
-use crate::{Cell, CellSpec, End, Engine, Event, Limits, Outcome, ToolCatalog};
+use crate::{
+    Cell, CellSpec, End, Engine, EngineOptions, Event, Isolation, Limits, Outcome, ToolCatalog,
+    process::ProcessOptions,
+};
 
 mod errors;
 mod globals;
+mod isolated;
 mod limits;
 mod machine;
 mod reachable;
@@ -41,6 +45,14 @@ fn lock_down() {
     assert!(std::fs::File::open("/proc/self/exe").is_err());
 }
 
+/// Runs cells in worker processes.
+static ISOLATED: LazyLock<Engine> = LazyLock::new(|| {
+    let mut processes = ProcessOptions::this_program(isolated::WORKER_ARGUMENTS);
+    processes.memory_bytes = 1 << 30;
+    let isolation = Isolation::Process(processes);
+    Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() })
+});
+
 /// A cell under test: its events, and answers for its tools.
 struct Trial {
     cell: Cell,
@@ -55,8 +67,12 @@ struct Report {
 
 impl Trial {
     fn start(spec: CellSpec) -> Trial {
+        Trial::start_in(&ENGINE, spec)
+    }
+
+    fn start_in(engine: &Engine, spec: CellSpec) -> Trial {
         let (send, events) = mpsc::channel();
-        let cell = ENGINE.tenant().start(spec, move |event| drop(send.send(event))).unwrap();
+        let cell = engine.tenant().start(spec, move |event| drop(send.send(event))).unwrap();
         Trial { cell, events }
     }
 
@@ -108,9 +124,19 @@ fn spec(source: &str) -> CellSpec {
     }
 }
 
-/// Runs a cell and prints what it did: each item on a line, then how it ended.
+/// Runs a cell and prints what it did: each item on a line, then how it ended. It does the same in a worker process.
 fn run(source: &str) -> String {
-    print(Trial::start(spec(source)).finish())
+    // A process that is locked down starts no other.
+    let locked = std::env::var_os(LOCKED).is_some();
+    let isolated = (!locked).then(|| Trial::start_in(&ISOLATED, spec(source)));
+    let report = print(Trial::start(spec(source)).finish());
+    // Which of its functions finds the stack full depends on what lies beneath the cell.
+    if let Some(isolated) = isolated
+        && !report.contains("Maximum call stack")
+    {
+        assert_eq!(print(isolated.finish()), report, "isolated, and not");
+    }
+    report
 }
 
 fn print(report: Report) -> String {

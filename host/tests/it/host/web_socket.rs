@@ -229,11 +229,23 @@ async fn a_server_that_is_told_to_stop_tells_its_clients() {
 
 #[tokio::test]
 async fn a_connection_that_ends_gives_its_threads_and_descriptors_back() {
-    let server = Server::start(&[]).await;
+    gives_back("none", 40).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_ends_gives_its_processes_back() {
+    gives_back("process", 10).await;
+}
+
+/// Opens ten connections with five endless cells each, which take at least `threads` threads of the host, and looks at what
+/// it has when they are gone.
+async fn gives_back(isolation: &str, threads: usize) {
+    let server = Server::start(&["--isolation", isolation]).await;
     let pid = server.child.id().unwrap();
     let held = || {
         let count = |what| std::fs::read_dir(format!("/proc/{pid}/{what}")).unwrap().count();
-        (count("task"), count("fd"))
+        (count("task"), count("fd"), children(pid))
     };
     // Once, so that what is made once is there.
     drop(server.open().await);
@@ -251,12 +263,27 @@ async fn a_connection_that_ends_gives_its_threads_and_descriptors_back() {
         sockets.push(socket);
     }
     // Some that are counted in `before` may have gone meanwhile.
-    assert!(held().0 >= before.0 + 40 && held().1 >= before.1 + 5);
+    assert!(held().0 >= before.0 + threads && held().1 >= before.1 + 5);
     drop(sockets);
     let back = async {
-        while held().0 > before.0 || held().1 > before.1 {
+        loop {
+            let now = held();
+            if now.0 <= before.0 && now.1 <= before.1 && now.2 <= before.2 {
+                break;
+            }
             tokio::task::yield_now().await;
         }
     };
     within(back).await;
+}
+
+/// How many processes this one has started and not waited for.
+fn children(pid: u32) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let children = tasks.map(|task| {
+        let path = task.unwrap().path().join("children");
+        // The thread may have gone.
+        std::fs::read_to_string(path).unwrap_or_default().split_whitespace().count()
+    });
+    children.sum()
 }

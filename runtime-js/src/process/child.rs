@@ -1,0 +1,318 @@
+//! What a worker process does.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    sync::{Arc, mpsc},
+};
+
+use codemode_host_protocol::{Json, ToolName};
+use parking_lot::{Condvar, Mutex};
+
+use super::{
+    lockdown::{Lockdown, Policy},
+    wire::{FrameReader, FromWorker, Said, Setting, Start, ToWorker},
+};
+use crate::{
+    Cell, CellSpec, End, Engine, EngineOptions, Event, EventSink, Outcome, StoredValues, Tenant,
+    ToolCatalog, cpu,
+};
+
+/// Runs cells for the engine at the other end of stdin, a socket, until that closes it. Never returns.
+///
+/// What a program does that [`ProcessOptions`](super::ProcessOptions) names, before it does anything else: no other
+/// thread and no open file should be there yet.
+pub fn run_worker() -> ! {
+    let why = serve();
+    if let Err(error) = why {
+        // The engine reads it when it wonders why this process has gone.
+        let _ = writeln!(io::stderr(), "the worker process stopped: {error}");
+    }
+    // Not `exit`: cells may be running, and nothing waits for them.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    std::process::abort()
+}
+
+fn serve() -> io::Result<()> {
+    let lockdown = Lockdown::begin(Policy::default()).map_err(io::Error::other)?;
+    let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
+    let mut reader = FrameReader::new(UnixStream::from(OwnedFd::from(socket.try_clone()?)));
+    let Some(first) = reader.next()? else { return Ok(()) };
+    let ToWorker::Begin(beginning) = read(first)? else {
+        return Err(io::Error::other("the first frame has to begin"));
+    };
+    let engine = Engine::with_options(EngineOptions {
+        warm_isolates: 0,
+        warm_heap_bytes: beginning.warm_heap_bytes,
+        ..EngineOptions::default()
+    });
+    let tenant = engine.tenant();
+    warm_up(&tenant, beginning.warm_heap_bytes)?;
+    lockdown.finish();
+    let worker = Worker {
+        tenant,
+        out: Arc::new(Out(Mutex::new(socket))),
+        cells: Arc::default(),
+        catalogs: HashMap::new(),
+    };
+    worker.out.send(FromWorker::Ready);
+    worker.run(reader)
+}
+
+/// Runs a cell of our own, so that V8 and what it reads from files are there, and the first cell finds an isolate.
+fn warm_up(tenant: &Tenant, heap_bytes: usize) -> io::Result<()> {
+    let (send, ended) = mpsc::channel();
+    let mut spec = CellSpec::new(WARM_UP);
+    spec.limits.heap_bytes = heap_bytes;
+    let sink = move |event| {
+        if let Event::End(end) = event {
+            let _ = send.send(end.outcome);
+        }
+    };
+    let _cell = tenant.start(spec, sink).map_err(io::Error::other)?;
+    match ended.recv() {
+        Ok(Outcome::Completed) => Ok(()),
+        outcome => Err(io::Error::other(format!("no cell can run here: {outcome:?}"))),
+    }
+}
+
+struct Worker {
+    tenant: Tenant,
+    out: Arc<Out>,
+    cells: Arc<Mutex<HashMap<u64, Live>>>,
+    catalogs: HashMap<u64, Catalog>,
+}
+
+/// A cell that has not ended.
+struct Live {
+    cell: Cell,
+    gate: Arc<Gate>,
+}
+
+struct Catalog {
+    tools: Arc<ToolCatalog>,
+    /// Where each tool is in the catalog.
+    places: Arc<HashMap<ToolName, u32>>,
+}
+
+impl Worker {
+    fn run(mut self, mut reader: FrameReader<UnixStream>) -> io::Result<()> {
+        while let Some(frame) = reader.next()? {
+            match read(frame)? {
+                ToWorker::Begin(_) => return Err(io::Error::other("it has begun")),
+                ToWorker::Catalog { id, entries } => {
+                    let tools = Arc::new(ToolCatalog::from_entries(entries));
+                    let places = (0..).zip(tools.entries());
+                    let places = places.map(|(place, entry)| (entry.tool.clone(), place)).collect();
+                    self.catalogs.insert(id, Catalog { tools, places: Arc::new(places) });
+                }
+                ToWorker::Forget { catalog } => drop(self.catalogs.remove(&catalog)),
+                ToWorker::Start(start) => self.start(start)?,
+                ToWorker::Deliver { cell, call, result } => {
+                    let live = self.cells.lock().get(&cell).map(|live| live.cell.clone());
+                    // One that has ended does not miss it.
+                    if let Some(cell) = live {
+                        cell.deliver(call, result);
+                    }
+                }
+                ToWorker::Terminate { cell } => {
+                    let live = self.cells.lock().get(&cell).map(Live::handles);
+                    if let Some((cell, gate)) = live {
+                        cell.terminate();
+                        gate.answer(Answer::Stop);
+                    }
+                }
+                ToWorker::Loaded { cell, value } => self.answer(cell, Answer::Loaded(value)),
+                ToWorker::Taken { cell } => self.answer(cell, Answer::Taken),
+                ToWorker::WhoRuns => {
+                    let cells = self.cells.lock();
+                    let running = cells.iter().filter(|(_, live)| live.cell.is_busy());
+                    let running = running.map(|(id, _)| *id).collect();
+                    drop(cells);
+                    self.out.send(FromWorker::Running { cells: running });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&self, start: Start) -> io::Result<()> {
+        let Start { cell: id, catalog, source, setting } = start;
+        let Setting { file, limits, tenant, console, when_stuck } = setting;
+        let catalog = self.catalogs.get(&catalog);
+        let catalog = catalog.ok_or_else(|| io::Error::other("a cell of an unknown step"))?;
+        let gate = Arc::new(Gate::new(id, Arc::clone(&self.out)));
+        let spec = CellSpec {
+            source,
+            file,
+            tools: Arc::clone(&catalog.tools),
+            stored: Arc::clone(&gate) as Arc<dyn StoredValues>,
+            limits,
+            tenant,
+            console,
+            when_stuck,
+        };
+        let sink = Sink {
+            cell: id,
+            out: Arc::clone(&self.out),
+            cells: Arc::clone(&self.cells),
+            places: Arc::clone(&catalog.places),
+            gate: Arc::clone(&gate),
+        };
+        // The lock keeps the cell's end from coming before the cell.
+        let mut cells = self.cells.lock();
+        let cell = self.tenant.start(spec, sink).map_err(io::Error::other)?;
+        cells.insert(id, Live { cell, gate });
+        Ok(())
+    }
+
+    fn answer(&self, cell: u64, answer: Answer) {
+        let gate = self.cells.lock().get(&cell).map(|live| Arc::clone(&live.gate));
+        if let Some(gate) = gate {
+            gate.answer(answer);
+        }
+    }
+}
+
+impl Live {
+    fn handles(&self) -> (Cell, Arc<Gate>) {
+        (self.cell.clone(), Arc::clone(&self.gate))
+    }
+}
+
+fn read(frame: super::wire::Frame) -> io::Result<ToWorker> {
+    ToWorker::decode(frame).map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))
+}
+
+/// The sending half of the connection.
+struct Out(Mutex<UnixStream>);
+
+impl Out {
+    /// Waits while the engine does not read: a cell that says more than is taken stands still.
+    fn send(&self, message: FromWorker) {
+        let frame = message.encode();
+        let mut socket = self.0.lock();
+        // Of a connection that is closed, its reader hears, and ends this process.
+        let _ = socket.write_all(&frame.head).and_then(|()| match frame.body.is_empty() {
+            true => Ok(()),
+            false => socket.write_all(&frame.body),
+        });
+    }
+}
+
+/// Passes on what a cell does.
+struct Sink {
+    cell: u64,
+    out: Arc<Out>,
+    cells: Arc<Mutex<HashMap<u64, Live>>>,
+    places: Arc<HashMap<ToolName, u32>>,
+    gate: Arc<Gate>,
+}
+
+impl EventSink for Sink {
+    fn begin(&mut self) {
+        let (thread, cpu) = cpu::this_thread();
+        self.say(Said::Begins { thread, cpu });
+    }
+
+    fn event(&mut self, event: Event) {
+        let said = match event {
+            Event::Output(item) => Said::Output(item),
+            Event::Yield => Said::Yield,
+            Event::Notify(text) => {
+                self.say(Said::Notify(text));
+                self.gate.wait();
+                return;
+            }
+            Event::ToolCall(call) => {
+                // All that a cell can call is in its catalog.
+                let entry = self.places.get(&call.tool).copied().unwrap_or(u32::MAX);
+                Said::ToolCall { call: call.id, entry, input: call.input }
+            }
+            Event::End(End { outcome, stored, usage }) => {
+                let live = self.cells.lock().remove(&self.cell);
+                for (key, value) in stored {
+                    self.say(Said::Stored { key, value });
+                }
+                self.say(Said::End { outcome, usage });
+                drop(live);
+                return;
+            }
+        };
+        self.say(said);
+    }
+}
+
+impl Sink {
+    fn say(&self, said: Said) {
+        self.out.send(FromWorker::Cell { cell: self.cell, said });
+    }
+}
+
+/// Where a cell's thread waits for what its engine answers.
+struct Gate {
+    cell: u64,
+    out: Arc<Out>,
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    answer: Option<Answer>,
+    stopped: bool,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Loaded(Option<Json>),
+    Taken,
+    /// The cell is to end.
+    Stop,
+}
+
+impl Gate {
+    fn new(cell: u64, out: Arc<Out>) -> Gate {
+        Gate { cell, out, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn answer(&self, answer: Answer) {
+        let mut state = self.state.lock();
+        match answer {
+            Answer::Stop => state.stopped = true,
+            answer => state.answer = Some(answer),
+        }
+        self.changed.notify_one();
+    }
+
+    /// The answer to what the cell asked last; none once the cell is to end.
+    fn wait(&self) -> Option<Answer> {
+        let mut state = self.state.lock();
+        while state.answer.is_none() && !state.stopped {
+            self.changed.wait(&mut state);
+        }
+        state.answer.take()
+    }
+}
+
+impl StoredValues for Gate {
+    fn load(&self, key: &str) -> Option<Json> {
+        let said = Said::Load { key: key.to_owned() };
+        self.out.send(FromWorker::Cell { cell: self.cell, said });
+        match self.wait()? {
+            Answer::Loaded(value) => value,
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Gate").field(&self.cell).finish()
+    }
+}
+
+/// Makes V8 and ICU read what they read but once: the time zone and the locale's data.
+const WARM_UP: &str =
+    "new Date().toLocaleString(); new Intl.NumberFormat().format(1); /a/u.test('a')";

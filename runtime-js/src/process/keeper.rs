@@ -1,0 +1,294 @@
+//! The thread that looks after a worker process.
+
+use std::{
+    cmp::Reverse,
+    io::{self, Read as _},
+    os::unix::{net::UnixStream, process::ExitStatusExt as _},
+    process::{Child, ChildStderr, ExitStatus},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Signal, kill_process},
+};
+
+use super::{
+    memory::{Gauge, Watch},
+    outgoing::Incoming,
+    remote::Remote,
+    remote_cell::RemoteCell,
+    wire::{FrameReader, FromWorker},
+};
+use crate::{Outcome, RuntimeCrash, cell::Stop};
+
+/// The thread that looks after one worker process.
+pub(super) struct Keeper {
+    worker: Remote,
+    child: Child,
+    socket: Arc<UnixStream>,
+    reader: FrameReader<Incoming>,
+    woken: UnixStream,
+    stderr: Option<ChildStderr>,
+    /// The end of what the process wrote to stderr.
+    last_words: Vec<u8>,
+    memory: Watch,
+}
+
+/// Why a worker process ends.
+pub(super) enum Why {
+    /// Nobody needs it any more.
+    Unused,
+    /// It said what makes no sense, or closed the connection.
+    Broken(String),
+    /// A cell could not be ended otherwise.
+    GivenUp,
+    /// It held more than its bound, and these cells were running.
+    Memory { cells: Vec<u64>, bytes: u64, bound_bytes: u64 },
+}
+
+impl Keeper {
+    pub(super) fn new(
+        worker: Remote,
+        child: Child,
+        stderr: Option<ChildStderr>,
+        socket: Arc<UnixStream>,
+        woken: UnixStream,
+        memory_bytes: u64,
+    ) -> Keeper {
+        let memory = Watch::new(Gauge::of(worker.0.pid), memory_bytes);
+        let reader = FrameReader::new(Incoming(Arc::clone(&socket)));
+        Keeper { worker, child, socket, reader, woken, stderr, last_words: Vec::new(), memory }
+    }
+
+    pub(super) fn run(mut self) {
+        let why = loop {
+            if let Some(why) = self.check() {
+                break why;
+            }
+            if let Err(why) = self.wait_and_read() {
+                break why;
+            }
+        };
+        self.finish(why);
+    }
+
+    /// What is to be done by now.
+    fn check(&mut self) -> Option<Why> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        let mut state = self.worker.0.state.lock();
+        while let Some(Reverse((at, cell))) = state.deadlines.peek()
+            && *at <= now
+        {
+            due.extend(state.cells.get(cell).cloned());
+            state.deadlines.pop();
+        }
+        drop(state);
+        for cell in due {
+            let stop = cell.stopped();
+            match stop {
+                None => cell.look(now),
+                Some((why, at)) if at <= now => self.give_up(&cell, why, now),
+                Some(_) => {}
+            }
+        }
+        let state = self.worker.0.state.lock();
+        let (idle, live) = (now - state.idle_since >= IDLE_TIME, !state.cells.is_empty());
+        match state.condemned {
+            Some(at) if !live || at <= now => return Some(Why::GivenUp),
+            _ if !live && (!state.owned || (idle && state.ready)) => return Some(Why::Unused),
+            _ => {}
+        }
+        drop(state);
+        if live { self.memory.check(now, &self.worker) } else { None }
+    }
+
+    /// Ends a cell that does not end by itself, and its process as soon as that harms no other.
+    fn give_up(&self, cell: &Arc<RemoteCell>, why: Stop, now: Instant) {
+        let mut state = self.worker.0.state.lock();
+        state.closed = true;
+        state.condemned.get_or_insert(now + SIBLING_GRACE);
+        drop(state);
+        self.worker.forget(cell.id());
+        cell.end(cell.outcome_of(why), None);
+    }
+
+    /// Sleeps until something happens, and reads what the process says.
+    fn wait_and_read(&mut self) -> Result<(), Why> {
+        let timeout = self.timeout();
+        let mut socket_events = PollFlags::IN;
+        if !self.worker.0.outgoing.is_empty() {
+            socket_events |= PollFlags::OUT;
+        }
+        let mut fds =
+            vec![PollFd::new(&self.socket, socket_events), PollFd::new(&self.woken, PollFlags::IN)];
+        if let Some(stderr) = &self.stderr {
+            fds.push(PollFd::new(stderr, PollFlags::IN));
+        }
+        // Interrupted, or out of memory: the next round sees to it.
+        let _ = poll(&mut fds, timeout.as_ref());
+        let happened: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
+        drop(fds);
+        if !happened[1].is_empty() {
+            let mut rest = [0; 64];
+            while matches!((&self.woken).read(&mut rest), Ok(n) if n == rest.len()) {}
+        }
+        if happened[0].contains(PollFlags::OUT) {
+            self.worker.0.outgoing.flush();
+        }
+        if happened.get(2).is_some_and(|flags| !flags.is_empty()) {
+            self.read_stderr();
+        }
+        match happened[0].difference(PollFlags::OUT).is_empty() {
+            true => Ok(()),
+            false => self.read(),
+        }
+    }
+
+    fn timeout(&self) -> Option<Timespec> {
+        let now = Instant::now();
+        let state = self.worker.0.state.lock();
+        let deadline = state.deadlines.peek().map(|Reverse((at, _))| *at);
+        let live = !state.cells.is_empty();
+        let memory = live.then_some(self.memory.next);
+        let idle = (!live).then_some(state.idle_since + IDLE_TIME);
+        let next = [deadline, state.condemned, memory, idle].into_iter().flatten().min()?;
+        Timespec::try_from(next.saturating_duration_since(now)).ok()
+    }
+
+    fn read(&mut self) -> Result<(), Why> {
+        // So many that a worker which never stops talking does not keep this thread from its deadlines.
+        for _ in 0..FRAMES_AT_ONCE {
+            let frame = match self.reader.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Err(Why::Broken(String::from("closed its connection"))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(Why::Broken(format!("broke its connection: {error}"))),
+            };
+            let message = FromWorker::decode(frame)
+                .map_err(|bad| Why::Broken(format!("said what makes no sense: {bad}")))?;
+            match message {
+                FromWorker::Ready => self.worker.0.state.lock().ready = true,
+                FromWorker::Running { cells } => self.memory.running = Some(cells),
+                FromWorker::Cell { cell, said } => {
+                    self.memory.soon();
+                    // Of a cell that was given up, nothing is of interest.
+                    let cell = self.worker.0.state.lock().cells.get(&cell).cloned();
+                    if let Some(cell) = cell {
+                        cell.heard(said).map_err(|bad| {
+                            Why::Broken(format!("said what makes no sense: {bad}"))
+                        })?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_stderr(&mut self) {
+        let Some(stderr) = &mut self.stderr else { return };
+        let mut bytes = [0; 4096];
+        loop {
+            match stderr.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(n) => {
+                    self.last_words.extend_from_slice(&bytes[..n]);
+                    let excess = self.last_words.len().saturating_sub(LAST_WORDS_BYTES);
+                    self.last_words.drain(..excess);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => break,
+            }
+        }
+        self.stderr = None;
+    }
+
+    /// Ends the process, and what is left of its cells.
+    fn finish(mut self, why: Why) {
+        // Of a process that has died, more can be said than that its connection is closed.
+        let status = match why {
+            Why::Broken(_) => self.wait_a_moment(),
+            _ => None,
+        };
+        let _ = kill_process(self.worker.0.pid, Signal::KILL);
+        self.read_stderr();
+        let _ = self.child.wait();
+        let cells: Vec<Arc<RemoteCell>> = {
+            let mut state = self.worker.0.state.lock();
+            state.closed = true;
+            state.cells.drain().map(|(_, cell)| cell).collect()
+        };
+        let text = match (&why, status) {
+            (_, Some(status)) => self.obituary(status),
+            (Why::Broken(what), None) => format!("the cell's process {what}"),
+            (Why::GivenUp, None) => String::from(
+                "the cell's process was ended, because another cell of the session could not be stopped otherwise",
+            ),
+            (Why::Memory { bound_bytes, .. }, None) => {
+                format!("the cell's process used more than its {bound_bytes} bytes of memory")
+            }
+            (Why::Unused, None) => String::from("the cell's process was ended"),
+        };
+        for cell in cells {
+            let outcome = match &why {
+                Why::Memory { cells, bytes, .. } if cells.contains(&cell.id()) => {
+                    cell.out_of_memory(*bytes)
+                }
+                _ => Outcome::Crashed(RuntimeCrash { why: text.clone() }),
+            };
+            cell.end(outcome, None);
+        }
+    }
+
+    /// How the process ended, if it does within the moment that the system needs for it.
+    fn wait_a_moment(&mut self) -> Option<ExitStatus> {
+        let until = Instant::now() + DEATH_GRACE;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn obituary(&self, status: ExitStatus) -> String {
+        let how = match (status.signal(), status.code()) {
+            (Some(signal), _) => format!("the cell's process was ended by {}", name_of(signal)),
+            (_, Some(code)) => format!("the cell's process ended by itself with code {code}"),
+            _ => String::from("the cell's process ended"),
+        };
+        let words = String::from_utf8_lossy(&self.last_words);
+        let mut telling =
+            words.lines().map(str::trim).filter(|line| !line.trim_matches('#').is_empty());
+        match telling.next_back() {
+            Some(line) => format!("{how}, and had said: {line}"),
+            None => how,
+        }
+    }
+}
+
+fn name_of(signal: i32) -> String {
+    match Signal::from_named_raw(signal) {
+        Some(Signal::KILL) => String::from("SIGKILL, as the system does when memory runs out"),
+        Some(Signal::SYS) => String::from("SIGSYS: it tried what a cell's process may not do"),
+        Some(signal) => format!("{signal:?}").to_uppercase(),
+        None => format!("signal {signal}"),
+    }
+}
+
+/// What the other cells of a process have to come to an end once it must end because of one of them.
+const SIBLING_GRACE: Duration = Duration::from_secs(5);
+
+/// A process without cells is kept for so long for its session's next one.
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// From the end of a connection to when its process can be waited for.
+const DEATH_GRACE: Duration = Duration::from_millis(100);
+
+const FRAMES_AT_ONCE: usize = 256;
+const LAST_WORDS_BYTES: usize = 4 << 10;

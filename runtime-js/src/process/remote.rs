@@ -1,0 +1,239 @@
+//! A worker process as the engine sees it.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    io::{self, Write as _},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::{Arc, Weak},
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::{
+    ProcessOptions,
+    keeper::Keeper,
+    lockdown::worker_environment,
+    outgoing::{Outgoing, Sent},
+    remote_cell::RemoteCell,
+    wire::{Beginning, Setting, Start, ToWorker},
+};
+use crate::{CellSpec, EventSink, Limits, ToolCatalog};
+
+/// A worker process. Clones are the same one.
+///
+/// It ends when no tenant owns it and it has no cell, when one of its cells has to be ended and cannot be otherwise, when it
+/// holds too much memory, or by itself; what is left of its cells ends then too.
+#[derive(Clone)]
+pub(crate) struct Remote(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) pid: Pid,
+    pub(super) outgoing: Outgoing,
+    /// Wakes the thread that looks after the process.
+    waker: UnixStream,
+    pub(super) state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) cells: HashMap<u64, Arc<RemoteCell>>,
+    /// The catalogs that the worker knows, by address.
+    catalogs: HashMap<usize, (Weak<ToolCatalog>, u64)>,
+    last_catalog: u64,
+    /// When a cell that has not ended by then is given up.
+    pub(super) deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// Whether it can run cells at once.
+    pub(super) ready: bool,
+    /// Whether it takes no cell any more.
+    pub(super) closed: bool,
+    /// Whether a tenant may give it cells.
+    pub(super) owned: bool,
+    /// Set once a cell was given up: when the worker ends, whatever else runs in it.
+    pub(super) condemned: Option<Instant>,
+    pub(super) idle_since: Instant,
+}
+
+/// A cell that a worker did not take.
+pub(crate) struct Refused {
+    pub(crate) spec: CellSpec,
+    pub(crate) sink: Box<dyn EventSink>,
+}
+
+impl Remote {
+    /// Starts a worker process and a thread that looks after it. The process ends with the thread that calls this.
+    pub(crate) fn spawn(options: &ProcessOptions, warm_heap_bytes: usize) -> io::Result<Remote> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let (waker, woken) = UnixStream::pair()?;
+        for socket in [&ours, &waker, &woken] {
+            socket.set_nonblocking(true)?;
+        }
+        let ours = Arc::new(ours);
+        let (child, stderr) = launch(options, theirs)?;
+        let pid = Pid::from_child(&child);
+        let remote = Remote(Arc::new(Inner {
+            pid,
+            outgoing: Outgoing::new(Arc::clone(&ours)),
+            waker,
+            state: Mutex::new(State {
+                cells: HashMap::new(),
+                catalogs: HashMap::new(),
+                last_catalog: 0,
+                deadlines: BinaryHeap::new(),
+                ready: false,
+                closed: false,
+                owned: true,
+                condemned: None,
+                idle_since: Instant::now(),
+            }),
+        }));
+        remote.send(ToWorker::Begin(Beginning { warm_heap_bytes }));
+        let keeper = Keeper::new(remote.clone(), child, stderr, ours, woken, options.memory_bytes);
+        let kept = std::thread::Builder::new()
+            .name(String::from("codemode-worker"))
+            .stack_size(KEEPER_STACK_BYTES)
+            .spawn(move || keeper.run());
+        if let Err(error) = kept {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+            let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+            return Err(error);
+        }
+        Ok(remote)
+    }
+
+    /// Runs a cell. Gives both back where the worker takes none any more.
+    pub(crate) fn start(
+        &self,
+        id: u64,
+        spec: CellSpec,
+        sink: Box<dyn EventSink>,
+    ) -> Result<Arc<RemoteCell>, Box<Refused>> {
+        let mut state = self.0.state.lock();
+        if state.closed {
+            drop(state);
+            return Err(Box::new(Refused { spec, sink }));
+        }
+        let cell = Arc::new(RemoteCell::new(id, self.clone(), &spec, sink));
+        let CellSpec { source, mut file, tools, limits, tenant, console, when_stuck, .. } = spec;
+        // Of a name nobody reads more, and a head has a bound.
+        if file.len() > MAX_FILE_NAME_BYTES {
+            file.truncate(file.floor_char_boundary(MAX_FILE_NAME_BYTES));
+        }
+        let catalog = self.announce(&mut state, &tools);
+        state.cells.insert(id, Arc::clone(&cell));
+        let look = cell.next_look(Instant::now());
+        if let Some(at) = look {
+            state.deadlines.push(Reverse((at, id)));
+        }
+        // Under the lock, so that the worker hears of the catalog first.
+        let limits_there = Limits { wall: None, ..limits };
+        let setting = Setting { file, limits: limits_there, tenant, console, when_stuck };
+        let sent = self
+            .0
+            .outgoing
+            .send(ToWorker::Start(Start { cell: id, catalog, source, setting }).encode());
+        drop(state);
+        if sent == Sent::Queued || look.is_some() {
+            self.wake();
+        }
+        Ok(cell)
+    }
+
+    /// Live cells; `None` where it takes no more.
+    pub(crate) fn load(&self) -> Option<usize> {
+        let state = self.0.state.lock();
+        (!state.closed).then_some(state.cells.len())
+    }
+
+    /// Whether it could run a cell at once.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.state.lock().ready
+    }
+
+    /// No tenant gives it cells any more.
+    pub(crate) fn disown(&self) {
+        let mut state = self.0.state.lock();
+        state.owned = false;
+        state.closed = true;
+        drop(state);
+        self.wake();
+    }
+
+    /// Makes sure that the worker knows a catalog, and says under which number.
+    fn announce(&self, state: &mut State, tools: &Arc<ToolCatalog>) -> u64 {
+        let address = Arc::as_ptr(tools).addr();
+        if let Some((known, id)) = state.catalogs.get(&address)
+            && known.strong_count() > 0
+        {
+            return *id;
+        }
+        let outgoing = &self.0.outgoing;
+        state.catalogs.retain(|_, (known, id)| {
+            let alive = known.strong_count() > 0;
+            if !alive {
+                outgoing.send(ToWorker::Forget { catalog: *id }.encode());
+            }
+            alive
+        });
+        state.last_catalog += 1;
+        let id = state.last_catalog;
+        state.catalogs.insert(address, (Arc::downgrade(tools), id));
+        outgoing.send(ToWorker::Catalog { id, entries: tools.entries().to_vec() }.encode());
+        id
+    }
+
+    pub(super) fn send(&self, message: ToWorker) {
+        if self.0.outgoing.send(message.encode()) == Sent::Queued {
+            self.wake();
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        // When it is full, the thread has been woken, and has yet to see it.
+        let _ = (&self.0.waker).write(&[0]);
+    }
+
+    /// Takes a cell away, so that nothing the worker says of it counts any more.
+    pub(super) fn forget(&self, cell: u64) -> Option<Arc<RemoteCell>> {
+        let mut state = self.0.state.lock();
+        let cell = state.cells.remove(&cell);
+        if state.cells.is_empty() {
+            state.idle_since = Instant::now();
+        }
+        cell
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Remote").field(&self.0.pid).finish()
+    }
+}
+
+/// Starts the process. Its stdin is `socket`, and its stderr ours to read, without blocking.
+fn launch(
+    options: &ProcessOptions,
+    socket: UnixStream,
+) -> io::Result<(Child, Option<ChildStderr>)> {
+    let mut command = Command::new(&options.program);
+    command.args(&options.arguments).env_clear().envs(worker_environment()).current_dir("/");
+    let mut child = command
+        .stdin(Stdio::from(OwnedFd::from(socket)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stderr = child.stderr.take();
+    if let Some(stderr) = &stderr {
+        // It cannot fail on a pipe.
+        let _ = rustix::io::ioctl_fionbio(stderr, true);
+    }
+    Ok((child, stderr))
+}
+
+/// Of a source's name nobody reads more.
+const MAX_FILE_NAME_BYTES: usize = 64 << 10;
+
+/// Receivers of events are called on it.
+pub(super) const KEEPER_STACK_BYTES: usize = 1 << 20;

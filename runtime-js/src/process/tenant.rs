@@ -1,0 +1,86 @@
+//! The worker processes of one tenant.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    pool::Pool,
+    remote::{Refused, Remote},
+    remote_cell::RemoteCell,
+};
+use crate::{CellSpec, EventSink, TenantLimits};
+
+/// The worker processes that one tenant has had from the pool. None of them ever serves another.
+///
+/// A cell that has to be ended with its process takes along the cells that share it. So the first few cells that live
+/// at a time have a process each, and more are shared out among those: memory for a thousand cells that wait is a
+/// thousand isolates', and not a thousand processes'.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    pool: Arc<Pool>,
+    workers: Mutex<Vec<Remote>>,
+}
+
+impl Processes {
+    pub(crate) fn new(pool: Arc<Pool>) -> Processes {
+        Processes { pool, workers: Mutex::default() }
+    }
+
+    pub(crate) fn start(
+        &self,
+        mut spec: CellSpec,
+        mut sink: Box<dyn EventSink>,
+    ) -> io::Result<Arc<RemoteCell>> {
+        let id = NEXT_CELL.fetch_add(1, Ordering::Relaxed);
+        let mut workers = self.workers.lock();
+        loop {
+            let worker = self.choose(&mut workers, spec.tenant)?;
+            match worker.start(id, spec, sink) {
+                Ok(cell) => return Ok(cell),
+                // It has just died.
+                Err(refused) => Refused { spec, sink } = *refused,
+            }
+        }
+    }
+
+    fn choose(&self, workers: &mut Vec<Remote>, tenant: TenantLimits) -> io::Result<Remote> {
+        workers.retain(|worker| worker.load().is_some());
+        let least = workers.iter().filter_map(|worker| Some((worker.load()?, worker)));
+        let least =
+            least.min_by_key(|(load, _)| *load).map(|(load, worker)| (load, worker.clone()));
+        let options = self.pool.options();
+        // What the tenant's cells may use together is counted where they run.
+        let spread = if tenant == TenantLimits::default() { options.spread } else { 1 };
+        let fresh = match least {
+            Some((0, worker)) => return Ok(worker),
+            // More processes are wanted, but not waited for.
+            Some((_, worker)) if workers.len() < spread => match self.pool.try_take() {
+                Some(fresh) => fresh,
+                None => return Ok(worker),
+            },
+            Some((load, worker)) if spread == 1 || load < options.cells_per_process => {
+                return Ok(worker);
+            }
+            _ => self.pool.take()?,
+        };
+        workers.push(fresh.clone());
+        Ok(fresh)
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for worker in self.workers.lock().drain(..) {
+            worker.disown();
+        }
+    }
+}
+
+static NEXT_CELL: AtomicU64 = AtomicU64::new(1);

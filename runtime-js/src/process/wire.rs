@@ -1,0 +1,430 @@
+//! What an engine and its worker processes say to each other.
+//!
+//! A frame is a head and a body: two lengths of four bytes, little-endian, then the head as JSON and the body as it
+//! is. What can be large (a source, a tool's result, an item's text) is the body, so that it is neither escaped nor
+//! searched.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read},
+    time::Duration,
+};
+
+use codemode_host_protocol::{ContentItem, ImageDetail, Json, MAX_DEPTH, ToolFailure};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{CallId, Limits, Outcome, TenantLimits, Usage, WhenStuck, catalog::Entry};
+
+/// What an engine tells a worker.
+#[derive(Debug)]
+pub(crate) enum ToWorker {
+    /// The first frame: what the worker is to be like.
+    Begin(Beginning),
+    /// The tools of a step, which cells to come refer to.
+    Catalog { id: u64, entries: Vec<Entry> },
+    /// No cell to come refers to these tools.
+    Forget { catalog: u64 },
+    /// Run a cell.
+    Start(Start),
+    /// Answer a tool call.
+    Deliver { cell: u64, call: CallId, result: Result<Json, ToolFailure> },
+    /// End a cell.
+    Terminate { cell: u64 },
+    /// What is stored under the key that a cell asked for.
+    Loaded { cell: u64, value: Option<Json> },
+    /// A cell's notification was taken.
+    Taken { cell: u64 },
+    /// Say which cells run now, and do not wait for anything.
+    WhoRuns,
+}
+
+/// What a worker is like.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Beginning {
+    pub(crate) warm_heap_bytes: usize,
+}
+
+/// A cell to run.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) cell: u64,
+    pub(crate) catalog: u64,
+    pub(crate) source: String,
+    pub(crate) setting: Setting,
+}
+
+/// What a cell is started with beside its source and its tools.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Setting {
+    pub(crate) file: String,
+    pub(crate) limits: Limits,
+    pub(crate) tenant: TenantLimits,
+    pub(crate) console: bool,
+    pub(crate) when_stuck: WhenStuck,
+}
+
+/// What a worker tells its engine. Of a worker that was taken over by a cell it can be anything that this type can hold.
+#[derive(Debug)]
+pub(crate) enum FromWorker {
+    /// It can run cells.
+    Ready,
+    /// One of its cells did something.
+    Cell { cell: u64, said: Said },
+    /// The cells that run now, and do not wait for anything.
+    Running { cells: Vec<u64> },
+}
+
+/// What a cell says by way of its worker.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// Its code is about to run, on this thread, which has used so much processor time before.
+    Begins {
+        thread: u32,
+        cpu: Duration,
+    },
+    Output(ContentItem),
+    Yield,
+    /// A call of the tool at this place in the cell's catalog.
+    ToolCall {
+        call: CallId,
+        entry: u32,
+        input: Option<Json>,
+    },
+    /// Stands still until [`ToWorker::Taken`].
+    Notify(String),
+    /// Stands still until [`ToWorker::Loaded`].
+    Load {
+        key: String,
+    },
+    /// A value that it stored; all of them come before the end.
+    Stored {
+        key: String,
+        value: Json,
+    },
+    End {
+        outcome: Outcome,
+        usage: Usage,
+    },
+}
+
+/// A frame as it travels.
+pub(crate) struct Frame {
+    pub(crate) head: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A frame that says nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadFrame {
+    #[error("a frame of {0} bytes")]
+    Long(usize),
+    #[error("a head that cannot be read: {0}")]
+    Head(serde_json::Error),
+    #[error("a body that is no text")]
+    Text,
+    #[error("a body that is no JSON: {0}")]
+    Json(serde_json::Error),
+    #[error("a value nested {0} levels deep")]
+    Depth(usize),
+    #[error("a key that ends outside of the body")]
+    Key,
+}
+
+impl Frame {
+    fn new(head: &impl Serialize, body: impl Into<Vec<u8>>) -> Frame {
+        let mut bytes = vec![0; PREFIX];
+        serde_json::to_writer(&mut bytes, head).expect("a head is plain data");
+        let body = body.into();
+        let head_len = u32::try_from(bytes.len() - PREFIX).expect("a head is short");
+        let body_len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&head_len.to_le_bytes());
+        bytes[4..PREFIX].copy_from_slice(&body_len.to_le_bytes());
+        Frame { head: bytes, body }
+    }
+}
+
+impl ToWorker {
+    /// The frame, the lengths in its head.
+    pub(crate) fn encode(self) -> Frame {
+        match self {
+            ToWorker::Catalog { id, entries } => {
+                let entries = serde_json::to_vec(&entries).expect("entries are plain data");
+                Frame::new(&ToHead::Catalog { id }, entries)
+            }
+            ToWorker::Forget { catalog } => Frame::new(&ToHead::Forget { catalog }, ""),
+            ToWorker::Start(Start { cell, catalog, source, setting }) => {
+                Frame::new(&ToHead::Start { cell, catalog, setting }, source)
+            }
+            ToWorker::Deliver { cell, call, result } => {
+                let call = call.0;
+                match result {
+                    Ok(value) => Frame::new(&ToHead::Result { cell, call }, value.text()),
+                    Err(failure) => Frame::new(&ToHead::Failure { cell, call }, failure.message),
+                }
+            }
+            ToWorker::Terminate { cell } => Frame::new(&ToHead::Terminate { cell }, ""),
+            ToWorker::Loaded { cell, value: Some(value) } => {
+                Frame::new(&ToHead::Loaded { cell, found: true }, value.text())
+            }
+            ToWorker::Loaded { cell, value: None } => {
+                Frame::new(&ToHead::Loaded { cell, found: false }, "")
+            }
+            ToWorker::Taken { cell } => Frame::new(&ToHead::Taken { cell }, ""),
+            ToWorker::WhoRuns => Frame::new(&ToHead::WhoRuns, ""),
+            ToWorker::Begin(beginning) => Frame::new(&ToHead::Begin(beginning), ""),
+        }
+    }
+
+    pub(crate) fn decode(Frame { head, body }: Frame) -> Result<ToWorker, BadFrame> {
+        Ok(match read_head(&head)? {
+            ToHead::Catalog { id } => {
+                let entries = serde_json::from_slice(&body).map_err(BadFrame::Json)?;
+                ToWorker::Catalog { id, entries }
+            }
+            ToHead::Forget { catalog } => ToWorker::Forget { catalog },
+            ToHead::Start { cell, catalog, setting } => {
+                ToWorker::Start(Start { cell, catalog, source: text(body)?, setting })
+            }
+            ToHead::Result { cell, call } => {
+                ToWorker::Deliver { cell, call: CallId(call), result: Ok(json(body)?) }
+            }
+            ToHead::Failure { cell, call } => {
+                let result = Err(ToolFailure::new(text(body)?));
+                ToWorker::Deliver { cell, call: CallId(call), result }
+            }
+            ToHead::Terminate { cell } => ToWorker::Terminate { cell },
+            ToHead::Loaded { cell, found } => {
+                let value = if found { Some(json(body)?) } else { None };
+                ToWorker::Loaded { cell, value }
+            }
+            ToHead::Taken { cell } => ToWorker::Taken { cell },
+            ToHead::WhoRuns => ToWorker::WhoRuns,
+            ToHead::Begin(beginning) => ToWorker::Begin(beginning),
+        })
+    }
+}
+
+impl FromWorker {
+    pub(crate) fn encode(self) -> Frame {
+        let (cell, said) = match self {
+            FromWorker::Ready => return Frame::new(&FromHead::Ready, ""),
+            FromWorker::Running { cells } => {
+                return Frame::new(&FromHead::Running { cells }, "");
+            }
+            FromWorker::Cell { cell, said } => (cell, said),
+        };
+        match said {
+            Said::Begins { thread, cpu } => Frame::new(&FromHead::Begins { cell, thread, cpu }, ""),
+            Said::Output(ContentItem::InputText { text }) => {
+                Frame::new(&FromHead::Text { cell }, text)
+            }
+            Said::Output(ContentItem::InputImage { image_url, detail }) => {
+                Frame::new(&FromHead::Image { cell, detail }, image_url)
+            }
+            Said::Output(ContentItem::InputAudio { audio_url }) => {
+                Frame::new(&FromHead::Audio { cell }, audio_url)
+            }
+            Said::Yield => Frame::new(&FromHead::Yield { cell }, ""),
+            Said::ToolCall { call, entry, input } => {
+                let head = FromHead::ToolCall { cell, call: call.0, entry, given: input.is_some() };
+                Frame::new(&head, input.as_ref().map_or("", Json::text))
+            }
+            Said::Notify(text) => Frame::new(&FromHead::Notify { cell }, text),
+            Said::Load { key } => Frame::new(&FromHead::Load { cell }, key),
+            Said::Stored { key, value } => {
+                let head = FromHead::Stored { cell, key_bytes: key.len() };
+                Frame::new(&head, [key.as_bytes(), value.text().as_bytes()].concat())
+            }
+            Said::End { outcome, usage } => {
+                let outcome = serde_json::to_vec(&outcome).expect("an outcome is plain data");
+                Frame::new(&FromHead::End { cell, usage }, outcome)
+            }
+        }
+    }
+
+    pub(crate) fn decode(Frame { head, body }: Frame) -> Result<FromWorker, BadFrame> {
+        let (cell, said) = match read_head(&head)? {
+            FromHead::Ready => return Ok(FromWorker::Ready),
+            FromHead::Running { cells } => return Ok(FromWorker::Running { cells }),
+            FromHead::Begins { cell, thread, cpu } => (cell, Said::Begins { thread, cpu }),
+            FromHead::Text { cell } => {
+                (cell, Said::Output(ContentItem::InputText { text: text(body)? }))
+            }
+            FromHead::Image { cell, detail } => {
+                let image_url = text(body)?;
+                (cell, Said::Output(ContentItem::InputImage { image_url, detail }))
+            }
+            FromHead::Audio { cell } => {
+                (cell, Said::Output(ContentItem::InputAudio { audio_url: text(body)? }))
+            }
+            FromHead::Yield { cell } => (cell, Said::Yield),
+            FromHead::ToolCall { cell, call, entry, given } => {
+                let input = if given { Some(shallow_json(body)?) } else { None };
+                (cell, Said::ToolCall { call: CallId(call), entry, input })
+            }
+            FromHead::Notify { cell } => (cell, Said::Notify(text(body)?)),
+            FromHead::Load { cell } => (cell, Said::Load { key: text(body)? }),
+            FromHead::Stored { cell, key_bytes } => {
+                let mut key = body;
+                if key_bytes > key.len() {
+                    return Err(BadFrame::Key);
+                }
+                let value = shallow_json(key.split_off(key_bytes))?;
+                (cell, Said::Stored { key: text(key)?, value })
+            }
+            FromHead::End { cell, usage } => {
+                let outcome = serde_json::from_slice(&body).map_err(BadFrame::Json)?;
+                (cell, Said::End { outcome, usage })
+            }
+        };
+        Ok(FromWorker::Cell { cell, said })
+    }
+}
+
+/// Puts frames together from the bytes of a connection, which may be a blocking one or not.
+pub(crate) struct FrameReader<R> {
+    from: BufReader<R>,
+    prefix: [u8; PREFIX],
+    prefix_filled: usize,
+    /// The frame that is being read, and how long its parts are to be.
+    frame: Option<(Frame, usize, usize)>,
+}
+
+impl<R: Read> FrameReader<R> {
+    pub(crate) fn new(from: R) -> FrameReader<R> {
+        FrameReader {
+            from: BufReader::with_capacity(READ_BYTES, from),
+            prefix: [0; PREFIX],
+            prefix_filled: 0,
+            frame: None,
+        }
+    }
+
+    /// The next frame; `None` where the other side has closed the connection between two. Memory is taken as bytes arrive,
+    /// not as they are announced.
+    ///
+    /// # Errors
+    /// The connection's own, `WouldBlock` too: the next call goes on where this one was. `InvalidData` for what cannot be a
+    /// frame, `UnexpectedEof` for one that was cut off.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Frame>> {
+        loop {
+            if self.frame.as_ref().is_some_and(|(frame, head_len, body_len)| {
+                frame.head.len() == *head_len && frame.body.len() == *body_len
+            }) {
+                return Ok(self.frame.take().map(|(frame, _, _)| frame));
+            }
+            let bytes = match self.from.fill_buf() {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if bytes.is_empty() {
+                return match self.prefix_filled == 0 && self.frame.is_none() {
+                    true => Ok(None),
+                    false => Err(io::ErrorKind::UnexpectedEof.into()),
+                };
+            }
+            let taken = match &mut self.frame {
+                Some((frame, head_len, body_len)) => {
+                    let (part, len) = match frame.head.len() < *head_len {
+                        true => (&mut frame.head, *head_len),
+                        false => (&mut frame.body, *body_len),
+                    };
+                    let taken = bytes.len().min(len - part.len());
+                    part.extend_from_slice(&bytes[..taken]);
+                    taken
+                }
+                None => {
+                    let taken = bytes.len().min(PREFIX - self.prefix_filled);
+                    self.prefix[self.prefix_filled..][..taken].copy_from_slice(&bytes[..taken]);
+                    self.prefix_filled += taken;
+                    if self.prefix_filled == PREFIX {
+                        let (head_len, body_len) = lengths(self.prefix)
+                            .map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))?;
+                        let frame = Frame {
+                            head: Vec::with_capacity(head_len.min(READ_BYTES)),
+                            body: Vec::with_capacity(body_len.min(READ_BYTES)),
+                        };
+                        self.frame = Some((frame, head_len, body_len));
+                        self.prefix_filled = 0;
+                    }
+                    taken
+                }
+            };
+            self.from.consume(taken);
+        }
+    }
+}
+
+/// The lengths of the head and of the body, from the bytes before them.
+fn lengths(prefix: [u8; PREFIX]) -> Result<(usize, usize), BadFrame> {
+    let [a, b, c, d, e, f, g, h] = prefix;
+    let head = u32::from_le_bytes([a, b, c, d]) as usize;
+    let body = u32::from_le_bytes([e, f, g, h]) as usize;
+    if head > MAX_HEAD_BYTES || body > MAX_BODY_BYTES {
+        return Err(BadFrame::Long(head.saturating_add(body)));
+    }
+    Ok((head, body))
+}
+
+#[derive(Serialize, Deserialize)]
+enum ToHead {
+    Begin(Beginning),
+    Catalog { id: u64 },
+    Forget { catalog: u64 },
+    Start { cell: u64, catalog: u64, setting: Setting },
+    Result { cell: u64, call: u64 },
+    Failure { cell: u64, call: u64 },
+    Terminate { cell: u64 },
+    Loaded { cell: u64, found: bool },
+    Taken { cell: u64 },
+    WhoRuns,
+}
+
+#[derive(Serialize, Deserialize)]
+enum FromHead {
+    Ready,
+    Running { cells: Vec<u64> },
+    Begins { cell: u64, thread: u32, cpu: Duration },
+    Text { cell: u64 },
+    Image { cell: u64, detail: Option<ImageDetail> },
+    Audio { cell: u64 },
+    Yield { cell: u64 },
+    ToolCall { cell: u64, call: u64, entry: u32, given: bool },
+    Notify { cell: u64 },
+    Load { cell: u64 },
+    Stored { cell: u64, key_bytes: usize },
+    End { cell: u64, usage: Usage },
+}
+
+fn read_head<T: DeserializeOwned>(head: &[u8]) -> Result<T, BadFrame> {
+    serde_json::from_slice(head).map_err(BadFrame::Head)
+}
+
+fn text(body: Vec<u8>) -> Result<String, BadFrame> {
+    String::from_utf8(body).map_err(|_| BadFrame::Text)
+}
+
+fn json(body: Vec<u8>) -> Result<Json, BadFrame> {
+    Json::parse(text(body)?).map_err(BadFrame::Json)
+}
+
+/// A value that a cell made, which other readers can take.
+fn shallow_json(body: Vec<u8>) -> Result<Json, BadFrame> {
+    let json = json(body)?;
+    match json.depth() {
+        depth if depth > MAX_DEPTH => Err(BadFrame::Depth(depth)),
+        _ => Ok(json),
+    }
+}
+
+/// The two lengths.
+const PREFIX: usize = 8;
+
+/// Longest are the list of cells over memory, and the name of a source.
+const MAX_HEAD_BYTES: usize = 1 << 20;
+
+/// More than any budget allows; it bounds what a worker that was taken over can make its engine hold.
+const MAX_BODY_BYTES: usize = 1 << 30;
+
+/// Read at once, and room made for a part before it has arrived.
+const READ_BYTES: usize = 64 << 10;

@@ -1,0 +1,162 @@
+//! Cells in worker processes.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// Not a test: what the worker processes of these tests run.
+#[test]
+#[ignore = "runs as a worker process"]
+fn serves_as_worker() {
+    if std::env::args().any(|argument| argument == "--exact") {
+        crate::process::run_worker();
+    }
+}
+
+/// Makes this program run [`serves_as_worker`].
+pub(super) const WORKER_ARGUMENTS: [&str; 4] =
+    ["--exact", "tests::isolated::serves_as_worker", "--ignored", "--nocapture"];
+
+#[test]
+fn stored_values_are_fetched_when_they_are_loaded() {
+    let stored = BTreeMap::from([
+        (String::from("a"), Json::parse("[1, 2]").unwrap()),
+        (String::from("b"), Json::parse(r#""x""#).unwrap()),
+    ]);
+    let source = "store('b', load('b') + 'y'); text([load('a').length, load('b'), typeof load('c')].join(' '));";
+    let spec = CellSpec { stored: Arc::new(stored), ..spec(source) };
+    let report = Trial::start_in(&ISOLATED, spec).finish();
+    assert_eq!(report.shown, ["2 xy undefined"]);
+    assert_eq!(
+        report.end.stored,
+        BTreeMap::from([(String::from("b"), Json::parse(r#""xy""#).unwrap())])
+    );
+}
+
+#[test]
+fn large_values_pass_through() {
+    let source = "const s = 'x'.repeat(3 << 20); const back = await tools.echo({ s }); text(back.s === s); text(s);";
+    let report = Trial::start_in(&ISOLATED, spec(source)).finish();
+    assert_eq!(report.shown[0], "true");
+    assert_eq!(report.shown[1].len(), 3 << 20);
+}
+
+#[test]
+fn a_cell_that_cannot_be_interrupted_is_ended_with_its_process() {
+    let trial = Trial::start_in(&ISOLATED, spec("text('on'); new Array(3e8).fill(0);"));
+    assert!(matches!(trial.next(), Event::Output(_)));
+    trial.cell.terminate();
+    assert_eq!(print(trial.finish()), "! terminated\n");
+}
+
+#[test]
+fn a_time_limit_holds_where_a_cell_cannot_be_interrupted() {
+    let mut spec = spec("'x'.repeat(3e8).replace(/x/g, 'yy')");
+    spec.limits.wall = Some(Duration::from_millis(100));
+    spec.limits.heap_bytes = 2 << 30;
+    let report = print(Trial::start_in(&ISOLATED, spec).finish());
+    assert_eq!(report, "! TimeLimitExceeded: the cell ran for longer than its 100ms\n");
+}
+
+#[test]
+fn memory_beyond_the_heap_is_bounded() {
+    let report =
+        print(Trial::start_in(&ISOLATED, spec("'x'.repeat(3e8).replace(/x/g, 'yy')")).finish());
+    assert_eq!(
+        report,
+        "! HeapLimitExceeded: the cell used more than its 268435456 bytes of heap\n"
+    );
+}
+
+#[test]
+fn a_process_that_is_killed_ends_its_cells_and_no_others() {
+    let tenant = ISOLATED.tenant();
+    let start = |source: &str| {
+        let (send, events) = mpsc::channel();
+        let cell = tenant.start(spec(source), move |event| drop(send.send(event))).unwrap();
+        Trial { cell, events }
+    };
+    let first = start("await tools.never({})");
+    let Event::ToolCall(_) = first.next() else { panic!("it calls") };
+    let other = Trial::start_in(&ISOLATED, spec("text(await tools.echo(1)); await tools.never()"));
+    let Event::ToolCall(call) = other.next() else { panic!("it calls") };
+
+    rustix::process::kill_process(first.cell.process().unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+
+    let report = print(first.finish());
+    let expected = "! runtimeCrashed: the cell's process was ended by SIGKILL, as the system does when memory runs \
+                    out. The session and what it stored are as they were; the next cell runs in a new process\n";
+    assert_eq!(report, expected);
+    other.cell.deliver(call.id, Ok(Json::parse("7").unwrap()));
+    assert!(matches!(other.next(), Event::Output(item) if item == ContentItem::text("7")));
+    assert_eq!(start("text('next')").finish().shown, ["next"]);
+}
+
+#[test]
+fn a_cell_that_cannot_be_interrupted_lets_the_others_of_its_process_finish() {
+    let mut processes = ProcessOptions::this_program(WORKER_ARGUMENTS);
+    processes.spread = 1;
+    let isolation = Isolation::Process(processes);
+    let engine = Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() });
+    let tenant = engine.tenant();
+    let start = |source: &str| {
+        let (send, events) = mpsc::channel();
+        let cell = tenant.start(spec(source), move |event| drop(send.send(event))).unwrap();
+        Trial { cell, events }
+    };
+    let honest = start("text(await tools.echo(1))");
+    let Event::ToolCall(call) = honest.next() else { panic!("it calls") };
+    let stuck = start("text('on'); new Array(3e8).fill(0);");
+    assert!(matches!(stuck.next(), Event::Output(_)));
+    assert_eq!(stuck.cell.process(), honest.cell.process());
+    stuck.cell.terminate();
+    assert_eq!(print(stuck.finish()), "! terminated\n");
+
+    honest.cell.deliver(call.id, Ok(Json::parse("7").unwrap()));
+    assert_eq!(honest.finish().shown, ["7"]);
+    let next = start("text(1)");
+    assert_ne!(next.cell.process(), None);
+    assert_eq!(next.finish().shown, ["1"]);
+}
+
+#[test]
+fn a_program_that_is_no_worker_is_an_error_of_the_cell() {
+    let mut processes = ProcessOptions::this_program(["--no-such-flag"]);
+    let run = |processes: &ProcessOptions| {
+        let isolation = Isolation::Process(processes.clone());
+        let engine = Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() });
+        let (send, events) = mpsc::channel();
+        engine
+            .tenant()
+            .start(spec("text(1)"), move |event| drop(send.send(event)))
+            .map(|cell| print(Trial { cell, events }.finish()))
+    };
+    let report = run(&processes).unwrap();
+    assert!(
+        report.starts_with("! runtimeCrashed: the cell's process ended by itself with code 1"),
+        "{report}"
+    );
+    processes.program = "/no/such/program".into();
+    let error = run(&processes).unwrap_err().to_string();
+    assert!(error.starts_with("no process could be started for the cell: No such file"), "{error}");
+}
+
+#[test]
+fn many_cells_share_few_processes() {
+    let tenant = ISOLATED.tenant();
+    let trials: Vec<Trial> = (0..40)
+        .map(|n| {
+            let (send, events) = mpsc::channel();
+            let spec = spec(&format!("text(await tools.echo({n}))"));
+            let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
+            Trial { cell, events }
+        })
+        .collect();
+    let processes: std::collections::HashSet<_> =
+        trials.iter().filter_map(|trial| trial.cell.process()).collect();
+    assert!(processes.len() <= 4, "{processes:?}");
+    for (n, trial) in trials.into_iter().enumerate() {
+        assert_eq!(trial.finish().shown, [n.to_string()]);
+    }
+}
