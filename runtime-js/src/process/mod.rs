@@ -1,8 +1,8 @@
 //! Cells in worker processes, so that nothing a cell does to its process reaches anything else.
 //!
-//! An engine starts worker processes ahead of need ([`pool`]); a tenant takes them for its cells, and no other tenant ever
-//! has one of them ([`tenant`]); a thread of the engine looks after each ([`keeper`]). A worker runs the same engine as a
-//! program without isolation would, behind what it does to itself first ([`lockdown`]). Between the two go frames ([`wire`]).
+//! An engine starts worker processes ahead of need (`pool`); a tenant takes them for its cells, and no other tenant ever
+//! has one of them (`tenant`); a thread of the engine looks after each (`keeper`). A worker runs the same engine as a
+//! program without isolation would, behind what it does to itself first (`lockdown`). Between the two go frames (`wire`).
 
 use std::{ffi::OsString, path::PathBuf};
 
