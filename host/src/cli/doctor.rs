@@ -285,6 +285,7 @@ fn name(layer: Layer) -> &'static str {
         Layer::NotDumpable => "memory image",
         Layer::Resources => "resources",
         Layer::Memory => "memory",
+        Layer::Threads => "threads",
         Layer::HostDeath => "host's death",
         _ => "other",
     }
@@ -302,6 +303,7 @@ fn meaning(layer: Layer) -> &'static str {
         Layer::NotDumpable => "is closed to debuggers, and leaves no core",
         Layer::Resources => "may have few descriptors, no files and no locked memory",
         Layer::Memory => "gets no more memory than its bound",
+        Layer::Threads => "gets no more threads than its bound",
         Layer::HostDeath => "ends with its host, though it may not listen to it",
         _ => "",
     }

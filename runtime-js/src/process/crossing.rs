@@ -237,6 +237,19 @@ pub(super) const ALL: &[Crossing] = &[
             _ => Ok(()),
         }
     }),
+    by("start threads without end", &[Threads], |_| {
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+        let threads: io::Result<Vec<_>> = (0..TOO_MANY_THREADS)
+            .map(|_| {
+                let wait = std::sync::Arc::clone(&wait);
+                let idle = move || drop(wait.lock().map(|wait| wait.recv()));
+                std::thread::Builder::new().stack_size(64 << 10).spawn(idle)
+            })
+            .collect();
+        drop(done);
+        threads.map(drop)
+    }),
     by("take all memory", &[Memory], |_| {
         let mut all: Vec<u8> = Vec::new();
         let reserved = all.try_reserve_exact(TOO_MUCH_BYTES);
@@ -266,8 +279,11 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
 
 use Layer::{
     Descriptors, Environment, Files, Memory, Network, NotDumpable, Privileges, Resources, Scope,
-    SystemCalls,
+    SystemCalls, Threads,
 };
+
+/// More than any limit that is tried here.
+const TOO_MANY_THREADS: usize = 200;
 
 /// What `shm_open` would make.
 pub(super) const SHARED_MEMORY: &str = "/dev/shm/codemode-crossing";

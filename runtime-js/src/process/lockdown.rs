@@ -33,6 +33,8 @@ pub(crate) struct Policy {
     /// Private memory in bytes that it may take beyond what it has when V8 is up; `None` for no limit. Counted
     /// when it is asked for and not when it is first used, and the stacks of threads count in full.
     pub(crate) memory_bytes: Option<u64>,
+    /// Threads that it may have at once; `None` for no limit.
+    pub(crate) threads: Option<u64>,
     /// Leaves everything but this layer away, to see what it holds by itself.
     pub(crate) only: Option<Layer>,
 }
@@ -44,6 +46,7 @@ pub(crate) struct Lockdown {
     layers: Vec<LayerReport>,
     /// Open before there are no files any more.
     memory: Option<File>,
+    page_bytes: u64,
 }
 
 impl Lockdown {
@@ -56,11 +59,17 @@ impl Lockdown {
             return Err(NoHost::NotASocket);
         }
         let memory = policy.memory_bytes.and_then(|_| File::open("/proc/self/statm").ok());
-        let mut lockdown = Lockdown { policy, layers: Vec::new(), memory };
+        // Linux before 6.4 tells it in a file.
+        let page_bytes = rustix::param::page_size() as u64;
+        let mut lockdown = Lockdown { policy, layers: Vec::new(), memory, page_bytes };
         lockdown.layer(Layer::Environment, bare_environment);
         let kept = lockdown.memory.as_ref().map(|file| file.as_raw_fd());
         lockdown.layer(Layer::Descriptors, || close_descriptors(kept));
         lockdown.layer(Layer::Privileges, drop_privileges);
+        match policy.threads {
+            None => lockdown.not_applicable(Layer::Threads, "no limit was asked for"),
+            Some(threads) => lockdown.layer(Layer::Threads, || limit_threads(threads)),
+        }
         lockdown.layer(Layer::NotDumpable, || {
             // After the change of identity, which sets it anew, as it does the signal below.
             rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -81,10 +90,11 @@ impl Lockdown {
 
     /// The second step, once V8 is up and before anything of a cell is read.
     pub(crate) fn finish(mut self) -> Report {
+        let page_bytes = self.page_bytes;
         match (self.policy.memory_bytes, self.memory.take()) {
             (None, _) => self.not_applicable(Layer::Memory, "no limit was asked for"),
             (Some(bytes), Some(statm)) => {
-                self.layer(Layer::Memory, || limit_memory(statm, bytes));
+                self.layer(Layer::Memory, || limit_memory(statm, page_bytes, bytes));
             }
             (Some(_), None) => self.layer(Layer::Memory, || Err(Denied::new("no /proc to read"))),
         }
@@ -96,7 +106,9 @@ impl Lockdown {
     }
 
     fn layer(&mut self, layer: Layer, apply: impl FnOnce() -> Result<Option<String>, Denied>) {
-        if self.policy.only.is_some_and(|only| only != layer) {
+        // The kernel bounds nobody's threads who is root.
+        let needed = |only| only == layer || (only == Layer::Threads && layer == Layer::Privileges);
+        if !self.policy.only.is_none_or(needed) {
             return self.not_applicable(layer, "left away");
         }
         let status = match apply() {
@@ -154,6 +166,8 @@ pub enum Layer {
     Environment,
     /// No descriptors, files or locked memory to speak of.
     Resources,
+    /// A limit on its threads that the kernel enforces.
+    Threads,
     /// A limit on its memory that the kernel enforces.
     Memory,
     /// Landlock: no file can be opened, made or removed.
@@ -168,7 +182,7 @@ pub enum Layer {
 
 impl Layer {
     /// All of them, in the order in which one reads about them.
-    pub const ALL: [Layer; 11] = [
+    pub const ALL: [Layer; 12] = [
         Layer::SystemCalls,
         Layer::Files,
         Layer::Network,
@@ -179,6 +193,7 @@ impl Layer {
         Layer::NotDumpable,
         Layer::Resources,
         Layer::Memory,
+        Layer::Threads,
         Layer::HostDeath,
     ];
 }
@@ -193,6 +208,7 @@ impl fmt::Display for Layer {
             Layer::Environment => "empty environment",
             Layer::Resources => "resource limits",
             Layer::Memory => "memory limit",
+            Layer::Threads => "thread limit",
             Layer::Files => "no files (Landlock)",
             Layer::Network => "no network (Landlock)",
             Layer::Scope => "no signals or sockets of others (Landlock)",
@@ -317,12 +333,24 @@ fn drop_privileges() -> Applied {
             Err(error) => format!("still root: {}", io::Error::from(error)),
         });
     }
-    let none = CapabilitySet::empty();
-    thread::set_capabilities(
-        None,
-        CapabilitySets { effective: none, permitted: none, inheritable: none },
-    )?;
+    drop_capabilities()?;
     Ok(detail)
+}
+
+fn drop_capabilities() -> Result<(), Denied> {
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    Ok(rustix::thread::set_capabilities(None, sets)?)
+}
+
+/// The kernel counts threads over all processes of a user, which others use up; but in each name space of users anew. Nothing else
+/// is wanted of the name space: what it would let this process do within is given back at once.
+fn limit_threads(threads: u64) -> Applied {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)
+        .map_err(|error| Denied::new(format_args!("no name space of users: {}", error.desc())))?;
+    drop_capabilities()?;
+    set_limit(Resource::Nproc, threads)?;
+    Ok(None)
 }
 
 /// Whether the other end of the socket is closed.
@@ -335,7 +363,6 @@ fn host_hung_up() -> bool {
 }
 
 fn limit_resources() -> Applied {
-    // The number of threads is not among them: the kernel counts it over all processes of a user.
     let limits = [
         (Resource::Core, 0),
         (Resource::Nofile, MAX_DESCRIPTORS),
@@ -352,7 +379,7 @@ fn limit_resources() -> Applied {
 
 /// Unlike one on address space, a limit on data goes with V8: what it merely reserves does not count. And unlike a look at
 /// what is resident, it holds before the memory is there.
-fn limit_memory(mut statm: File, bytes: u64) -> Applied {
+fn limit_memory(mut statm: File, page_bytes: u64, bytes: u64) -> Applied {
     let mut text = String::new();
     statm.read_to_string(&mut text).map_err(Denied::new)?;
     // The sixth figure is data and stack, in pages.
@@ -361,7 +388,7 @@ fn limit_memory(mut statm: File, bytes: u64) -> Applied {
         .nth(5)
         .and_then(|pages| pages.parse().ok())
         .ok_or_else(|| Denied::new("/proc/self/statm makes no sense"))?;
-    let base = data_pages * rustix::param::page_size() as u64;
+    let base = data_pages * page_bytes;
     let limit = base.saturating_add(bytes);
     set_limit(Resource::Data, limit)?;
     Ok(None)

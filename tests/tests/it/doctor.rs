@@ -15,7 +15,7 @@ fn the_doctor_finds_every_way_out_closed() {
     // It did try, and not only those of one kind.
     assert!(found["tried"].as_u64().unwrap() > 40, "{text}");
     let layers = found["layers"].as_array().unwrap();
-    assert_eq!(layers.len(), 11, "{text}");
+    assert_eq!(layers.len(), 12, "{text}");
     for layer in layers.iter().filter(|layer| layer["status"] == "active") {
         assert!(layer["tried"].as_u64().unwrap() > 0, "{layer}");
     }
