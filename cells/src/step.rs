@@ -19,6 +19,9 @@ pub type ToolFuture<T> = Pin<Box<dyn Future<Output = Result<T, ToolFailure>> + S
 /// `invoke` and `notify` are called in the order of the cell's program, and each future is polled once before
 /// the next call is made. So what a future does up to its first `.await` happens in that order too; what it
 /// does later runs beside the others.
+///
+/// Results reach a cell in the order in which their futures are woken. Where that order matters, a future first polls
+/// what will wake it, then lets others answer, and looks for the answer when it is woken and not before.
 pub trait ToolRuntime: Send + Sync + 'static {
     /// Executes one call. The result is one JSON value.
     ///

@@ -1,8 +1,18 @@
 //! A cell belongs to the step that started it.
 
-use codemode_cells::CodeModeSession;
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, mpsc},
+    task::Poll,
+    thread,
+};
 
-use crate::support::{Desk, Lab, MINUTE, now, request, show, step};
+use codemode_cells::{CodeModeSession, Step, ToolFuture, ToolRuntime};
+use codemode_host_protocol::{CellId, Json, ToolInvocation};
+use tokio::sync::oneshot;
+
+use crate::support::{Desk, Lab, MINUTE, now, request, show, step, tools};
 
 #[tokio::test]
 async fn a_yielded_cell_keeps_its_step() {
@@ -43,7 +53,7 @@ async fn a_step_is_kept_until_its_cells_close_and_no_longer() {
     let lab = Lab::new();
     let desk = Desk::new("a");
     let step = step(&desk, &["ask"]);
-    let kept = std::sync::Arc::downgrade(&step);
+    let kept = Arc::downgrade(&step);
     let cell = now(lab.session.execute(step, request("await tools.ask({})", MINUTE))).unwrap();
     desk.until("call 1 tool-1 ask {}").await;
     assert!(kept.upgrade().is_some());
@@ -97,3 +107,84 @@ async fn answers_arrive_in_the_order_in_which_they_were_given() {
         assert_eq!(show(&response), format!("result[{}]", expected.join(", ")));
     }
 }
+
+/// The same, where a call is answered while the cell is still making it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn answers_that_come_at_once_are_not_overtaken() {
+    for round in 0..20 {
+        let lab = Lab::new();
+        let (calls, made) = mpsc::channel();
+        let answered = thread::spawn(move || answer_hastily(&made, round));
+        let step = Arc::new(Step::new(tools(&["go"]), Arc::new(Hasty(calls))));
+        let source = format!(
+            "const all = []; const calls = Array.from({{length: {CALLS}}}, (_, i) => \
+             tools.go(i).then(() => all.push(i))); await Promise.all(calls); text(all)"
+        );
+        let cell = now(lab.session.execute(step, request(&source, MINUTE))).unwrap();
+        let response = cell.response.await.unwrap();
+        let expected: Vec<String> =
+            answered.join().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(show(&response), format!("result[\"[{}]\"]", expected.join(",")));
+    }
+}
+
+/// Hands calls to another thread, with the care that [`ToolRuntime`] asks for.
+struct Hasty(mpsc::Sender<Call>);
+
+type Call = (usize, oneshot::Sender<()>);
+
+impl ToolRuntime for Hasty {
+    fn invoke(&self, call: ToolInvocation) -> ToolFuture<Json> {
+        let calls = self.0.clone();
+        let number = call.input.unwrap().text().parse().unwrap();
+        Box::pin(async move {
+            let (answer, mut answered) = oneshot::channel();
+            let mut made = Some((number, answer));
+            poll_fn(|cx| {
+                let answered = Pin::new(&mut answered).poll(cx);
+                let Some(call) = made.take() else { return answered };
+                calls.send(call).unwrap();
+                Poll::Pending
+            })
+            .await
+            .unwrap();
+            Ok(Json::null())
+        })
+    }
+
+    fn notify(&self, _: &str, _: &CellId, _: String) -> ToolFuture<()> {
+        unreachable!("no cell notifies")
+    }
+}
+
+/// Answers each call either at once and then one that waited, or the other way round. Returns the order.
+fn answer_hastily(made: &mpsc::Receiver<Call>, round: u32) -> Vec<usize> {
+    let (mut waiting, mut order) = (Vec::new(), Vec::new());
+    let mut chance = round.wrapping_mul(0x9e37_79b9) | 1;
+    for (number, answer) in made.iter().take(CALLS) {
+        chance ^= chance << 13;
+        chance ^= chance >> 17;
+        chance ^= chance << 5;
+        let older = (chance.is_multiple_of(2) && !waiting.is_empty()).then(|| waiting.remove(0));
+        let mut now = vec![(number, answer)];
+        match chance / 2 % 3 {
+            0 => {
+                waiting.append(&mut now);
+                now.extend(older);
+            }
+            1 => now.extend(older),
+            _ => now.splice(0..0, older).for_each(drop),
+        }
+        for (number, answer) in now {
+            order.push(number);
+            answer.send(()).unwrap();
+        }
+    }
+    for (number, answer) in waiting {
+        order.push(number);
+        answer.send(()).unwrap();
+    }
+    order
+}
+
+const CALLS: usize = 300;

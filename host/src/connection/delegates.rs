@@ -2,10 +2,13 @@
 
 use std::{
     collections::HashMap,
+    future::{Future as _, poll_fn},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
 };
 
 use codemode_cells::{ToolFuture, ToolRuntime};
@@ -88,7 +91,7 @@ impl Delegates {
         let turn = self.turnstile.lock().await;
         self.outbox.room().await;
         drop(held);
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let id = {
             let mut pending = self.pending.lock();
             if pending.ended {
@@ -100,11 +103,21 @@ impl Delegates {
             id
         };
         let mut open = Open { delegates: self, id, sent: false };
-        let message = HostToClient::DelegateRequest { id, session_id: session.clone(), request };
-        self.outbox.push(message).map_err(too_large)?;
-        open.sent = true;
-        drop(turn);
-        match answered.await {
+        let request = HostToClient::DelegateRequest { id, session_id: session.clone(), request };
+        let mut unsent = Some((request, turn));
+        // Answers reach a cell in the order in which they wake: so it listens before the client can answer, and looks at
+        // nothing before it is woken.
+        let answer = poll_fn(|cx| {
+            let answer = Pin::new(&mut answered).poll(cx);
+            let Some((request, turn)) = unsent.take() else { return answer.map(Ok) };
+            if let Err(error) = self.outbox.push(request) {
+                return Poll::Ready(Err(too_large(error)));
+            }
+            open.sent = true;
+            drop(turn);
+            Poll::Pending
+        });
+        match answer.await? {
             Ok(answer) => answer.map_err(ToolFailure::new),
             Err(_) => Err(gone()),
         }
