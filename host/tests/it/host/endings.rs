@@ -4,8 +4,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{
-    desk::within,
     raw::{Raw, frame, host_command, texts},
+    support::within,
 };
 
 #[tokio::test]

@@ -21,8 +21,9 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    desk::{Desk, within},
+    desk::Desk,
     raw::{hello, host_command},
+    support::within,
 };
 
 /// A host on a free port of this machine.
