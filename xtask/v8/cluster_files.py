@@ -1,7 +1,8 @@
 """Groups C++ sources into clusters that are compiled as one (see gni/cluster_build.gni).
 
 Sources of one folder share clusters, in the order in which they are listed; what differs between folders is more
-than what differs between neighbours, so folders stay apart.
+than what differs between neighbours, so folders stay apart. So do the builtins that are written for Turboshaft's
+assembler: they open its namespace, whose names are those of the other assembler.
 """
 import argparse
 import os
@@ -11,9 +12,10 @@ def clusters(args):
     """Yields (file name, sources) for each cluster."""
     folders = {}
     for source in args.sources:
-        folders.setdefault(os.path.dirname(source), []).append(source)
+        group = os.path.dirname(source), source.endswith("-tsa.cc")
+        folders.setdefault(group, []).append(source)
     count = 0
-    for folder, sources in folders.items():
+    for (folder, _), sources in folders.items():
         small = any(folder.endswith(d) or d + "/" in folder + "/" for d in args.small_cluster_dirs)
         size = args.small_cluster_size if small else args.cluster_size
         label = folder.rsplit("/src/", 1)[-1].replace("../", "").replace("/", "-")
