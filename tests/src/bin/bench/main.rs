@@ -139,12 +139,19 @@ fn measure(row: &'static Row, subjects: &Subjects, scale: Scale, rounds: u32) ->
         for contender in order {
             let figures = match (contender, row.measure) {
                 (Contender::Limit, _) => row.limit.map(|limit| limit(scale)),
-                (Contender::Ours, Measure::Host(measure)) => Some(measure(&subjects.ours, scale)),
+                (Contender::Isolated, Measure::Host(measure)) => {
+                    Some(measure(&subjects.isolated, scale))
+                }
+                (Contender::InProcess, Measure::Host(measure)) => {
+                    Some(measure(&subjects.in_process, scale))
+                }
                 (Contender::Reference, Measure::Host(measure)) => {
                     subjects.reference.as_ref().map(|reference| measure(reference, scale))
                 }
-                (Contender::Ours, Measure::Ours(measure)) => Some(measure(&subjects.ours, scale)),
-                (Contender::Reference, Measure::Ours(_)) => None,
+                (Contender::InProcess, Measure::Ours(measure)) => {
+                    Some(measure(&subjects.in_process, scale))
+                }
+                (Contender::Isolated | Contender::Reference, Measure::Ours(_)) => None,
             };
             match figures {
                 None => {}

@@ -16,8 +16,8 @@ use crate::{
 pub(crate) struct Series {
     row: &'static Row,
     /// The figures of each round, for each contender.
-    rounds: [Vec<Vec<f64>>; 3],
-    failures: [Option<String>; 3],
+    rounds: [Vec<Vec<f64>>; Contender::ALL.len()],
+    failures: [Option<String>; Contender::ALL.len()],
 }
 
 /// A whole run.
@@ -71,9 +71,9 @@ impl Series {
         Spread::of(&self.values(contender, figure))
     }
 
-    /// The median of the rounds' ratios, ours to the reference's.
-    fn ratio(&self, figure: usize) -> Option<f64> {
-        let ours = self.values(Contender::Ours, figure);
+    /// The median of the rounds' ratios, one of ours to the reference's.
+    fn ratio(&self, ours: Contender, figure: usize) -> Option<f64> {
+        let ours = self.values(ours, figure);
         let reference = self.values(Contender::Reference, figure);
         let ratios: Vec<f64> = ours.iter().zip(&reference).map(|(a, b)| a / b).collect();
         (!ratios.is_empty()).then(|| median(&ratios))
@@ -89,24 +89,32 @@ impl Series {
         }
     }
 
-    fn verdict(&self, index: usize, figure: &Figure) -> String {
-        let ratio = self.ratio(index);
-        let ours = self.spread(Contender::Ours, index).map(|spread| spread.median);
-        let (text, met) = match figure.target {
-            Target::RatioAtMost(most) => (format!("≤ {most}"), ratio.map(|ratio| ratio <= most)),
-            Target::RatioAtLeast(least) => {
-                (format!("≥ {least}"), ratio.map(|ratio| ratio >= least))
-            }
-            Target::AtMost(most) => {
-                (format!("≤ {}", show(most, figure.unit)), ours.map(|ours| ours <= most))
-            }
-            Target::Open => return "—".to_owned(),
+    /// The ratio to the reference, and whether the target is met.
+    fn verdict(&self, contender: Contender, index: usize, target: Target) -> String {
+        let ratio = self.ratio(contender, index);
+        let ours = self.spread(contender, index).map(|spread| spread.median);
+        let met = match target {
+            Target::RatioAtMost(most) => ratio.map(|ratio| ratio <= most),
+            Target::RatioAtLeast(least) => ratio.map(|ratio| ratio >= least),
+            Target::AtMost(most) => ours.map(|ours| ours <= most),
+            Target::Open => None,
         };
+        let ratio = ratio.map_or("—".to_owned(), |ratio| format!("{ratio:.3}"));
         match met {
-            Some(true) => format!("{text} ✓"),
-            Some(false) => format!("{text} ✗"),
-            None => text,
+            Some(true) => format!("{ratio} ✓"),
+            Some(false) => format!("{ratio} ✗"),
+            None => ratio,
         }
+    }
+}
+
+/// What a row has to reach in the process of its host, in words.
+fn in_words(figure: &Figure) -> String {
+    match figure.target {
+        Target::RatioAtMost(most) => format!("≤ {most}"),
+        Target::RatioAtLeast(least) => format!("≥ {least}"),
+        Target::AtMost(most) => format!("≤ {}", show(most, figure.unit)),
+        Target::Open => "—".to_owned(),
     }
 }
 
@@ -124,13 +132,12 @@ impl Report {
     pub(crate) fn table(&self) -> String {
         let mut out = format!(
             "{}. {} rounds: median (lowest – highest).\n\n\
-             | | codemode | reference | ratio | target | limit |\n\
-             | --- | --- | --- | --- | --- | --- |\n",
+             | | isolated | in process | reference | isolated, ratio | in process, ratio | target | limit |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- |\n",
             self.machine, self.rounds
         );
         for series in &self.series {
             for (index, figure) in series.row.figures.iter().enumerate() {
-                let ratio = series.ratio(index).map_or("—".to_owned(), |r| format!("{r:.3}"));
                 let limit = match series.spread(Contender::Limit, index) {
                     Some(spread) => {
                         format!("{}: {}", show(spread.median, figure.unit), series.row.limit_is)
@@ -139,11 +146,14 @@ impl Report {
                 };
                 let _ = writeln!(
                     out,
-                    "| {} | {} | {} | {ratio} | {} | {limit} |",
+                    "| {} | {} | {} | {} | {} | {} | {} | {limit} |",
                     figure.title,
-                    series.cell(Contender::Ours, index, figure.unit),
+                    series.cell(Contender::Isolated, index, figure.unit),
+                    series.cell(Contender::InProcess, index, figure.unit),
                     series.cell(Contender::Reference, index, figure.unit),
-                    series.verdict(index, figure),
+                    series.verdict(Contender::Isolated, index, figure.target.isolated()),
+                    series.verdict(Contender::InProcess, index, figure.target),
+                    in_words(figure),
                 );
             }
         }
@@ -171,10 +181,12 @@ impl Report {
                     "row": series.row.name,
                     "title": figure.title,
                     "unit": unit_name(figure.unit),
-                    "codemode": series.values(Contender::Ours, index),
+                    "isolated": series.values(Contender::Isolated, index),
+                    "in_process": series.values(Contender::InProcess, index),
                     "reference": series.values(Contender::Reference, index),
                     "limit": series.values(Contender::Limit, index),
-                    "ratio": series.ratio(index),
+                    "isolated_ratio": series.ratio(Contender::Isolated, index),
+                    "in_process_ratio": series.ratio(Contender::InProcess, index),
                     "failures": series.failures,
                 }));
             }
@@ -218,7 +230,8 @@ fn unit_name(unit: Unit) -> &'static str {
 
 fn contender_name(contender: Contender) -> &'static str {
     match contender {
-        Contender::Ours => "codemode",
+        Contender::Isolated => "isolated",
+        Contender::InProcess => "in process",
         Contender::Reference => "reference",
         Contender::Limit => "limit",
     }

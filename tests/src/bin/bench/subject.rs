@@ -14,16 +14,18 @@ pub(crate) struct Subject {
     arguments: Vec<String>,
 }
 
-/// Our host, and the reference where there is one.
+/// Our host, with its cells in worker processes and in its own, and the reference where there is one.
 pub(crate) struct Subjects {
-    pub(crate) ours: Subject,
+    pub(crate) isolated: Subject,
+    pub(crate) in_process: Subject,
     pub(crate) reference: Option<Subject>,
 }
 
 /// Whose figure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
-    Ours,
+    Isolated,
+    InProcess,
     Reference,
     Limit,
 }
@@ -60,8 +62,11 @@ impl Subjects {
                 program.display()
             )));
         }
-        let mut arguments = vec!["host".to_owned()];
-        arguments.extend_from_slice(host_args);
+        let ours = |isolation: &str| {
+            let mut arguments = ["host", "--isolation", isolation].map(str::to_owned).to_vec();
+            arguments.extend_from_slice(host_args);
+            Subject { program: program.clone(), arguments }
+        };
         let reference = match std::env::var_os("CODEMODE_REFERENCE") {
             Some(program) => Some(PathBuf::from(program)),
             None => folder
@@ -70,7 +75,7 @@ impl Subjects {
                 .filter(|program| program.exists()),
         };
         let reference = reference.map(|program| Subject { program, arguments: Vec::new() });
-        Ok(Subjects { ours: Subject { program, arguments }, reference })
+        Ok(Subjects { isolated: ours("process"), in_process: ours("none"), reference })
     }
 
     /// What the reader should know about who is missing.
@@ -83,8 +88,8 @@ impl Subjects {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Contender; 3] =
-        [Contender::Ours, Contender::Reference, Contender::Limit];
+    pub(crate) const ALL: [Contender; 4] =
+        [Contender::Isolated, Contender::InProcess, Contender::Reference, Contender::Limit];
 }
 
 /// Where the package lies that npm has the reference in, under the target folder.

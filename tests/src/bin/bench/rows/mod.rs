@@ -60,6 +60,18 @@ pub(crate) enum Target {
     Open,
 }
 
+impl Target {
+    /// What is asked of cells in worker processes: the same, but for twice the cost, and never worse than the reference.
+    pub(crate) fn isolated(self) -> Target {
+        match self {
+            Target::RatioAtMost(most) => Target::RatioAtMost((2.0 * most).min(1.0)),
+            Target::RatioAtLeast(least) => Target::RatioAtLeast((least / 2.0).max(1.0)),
+            Target::AtMost(most) => Target::AtMost(2.0 * most),
+            Target::Open => Target::Open,
+        }
+    }
+}
+
 /// How much work a row does.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
