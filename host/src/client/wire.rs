@@ -1,6 +1,17 @@
 //! How a client's messages travel.
 
-use std::{fmt, future::Future, io, pin::Pin, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    pin::Pin,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use codemode_host_protocol::{
     ClientToHost, DecodeError, Envelope as _, FrameDecoder, FrameError, HEADER_LEN, HostToClient,
@@ -82,23 +93,48 @@ pub(super) enum Lost {
 /// Where messages to the host go. What is sent after the connection was lost goes nowhere: those who wait for
 /// answers are told by the other direction.
 ///
-/// The queue has no bound of its own: what is in it are the calls and answers of this process.
+/// A host that does not read is bounded in what it costs this process: with [`QUEUE_MAX`] bytes on their way to it, requests and
+/// results are refused.
 pub(super) enum Outgoing {
     /// Each already encoded, header included.
-    Frames(UnboundedSender<Vec<u8>>),
+    Frames(UnboundedSender<Vec<u8>>, Arc<Queued>),
+    /// The host in this process takes each at once.
     Messages(UnboundedSender<ClientToHost>),
+}
+
+/// Bytes that have been sent and not written.
+#[derive(Debug, Default)]
+pub(super) struct Queued(AtomicUsize);
+
+impl Queued {
+    /// Counts a frame that is to be written.
+    fn add(&self, bytes: usize) -> Result<(), String> {
+        let before = self.0.fetch_add(bytes, Ordering::Relaxed);
+        // An error in place of an answer, or a cancel, is no more than what it answers or cancels.
+        let most = if bytes > SMALL_LEN { QUEUE_MAX } else { QUEUE_MAX + QUEUE_SPARE };
+        if before <= most {
+            return Ok(());
+        }
+        self.wrote(bytes);
+        Err(format!("the host does not read: {before} bytes are on their way to it"))
+    }
+
+    fn wrote(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Outgoing {
     /// Sends `message` after those before it.
     ///
     /// # Errors
-    /// When it makes no frame.
+    /// When it makes no frame, or too much is on its way.
     pub(super) fn send(&self, message: ClientToHost) -> Result<(), String> {
         match self {
-            Outgoing::Frames(frames) => {
+            Outgoing::Frames(frames, queued) => {
                 let mut frame = Vec::new();
                 encode_frame(&message, &mut frame).map_err(|error| error.to_string())?;
+                queued.add(frame.len())?;
                 let _ = frames.send(frame);
             }
             Outgoing::Messages(messages) => drop(messages.send(message)),
@@ -109,7 +145,9 @@ impl Outgoing {
     /// A handle that does not keep the connection open.
     pub(super) fn downgrade(&self) -> WeakOutgoing {
         match self {
-            Outgoing::Frames(frames) => WeakOutgoing::Frames(frames.downgrade()),
+            Outgoing::Frames(frames, queued) => {
+                WeakOutgoing::Frames(frames.downgrade(), Arc::clone(queued))
+            }
             Outgoing::Messages(messages) => WeakOutgoing::Messages(messages.downgrade()),
         }
     }
@@ -124,14 +162,16 @@ impl fmt::Debug for Outgoing {
 /// An [`Outgoing`] that does not keep the connection open.
 #[derive(Clone)]
 pub(super) enum WeakOutgoing {
-    Frames(WeakUnboundedSender<Vec<u8>>),
+    Frames(WeakUnboundedSender<Vec<u8>>, Arc<Queued>),
     Messages(WeakUnboundedSender<ClientToHost>),
 }
 
 impl WeakOutgoing {
     pub(super) fn upgrade(&self) -> Option<Outgoing> {
         match self {
-            WeakOutgoing::Frames(frames) => frames.upgrade().map(Outgoing::Frames),
+            WeakOutgoing::Frames(frames, queued) => {
+                frames.upgrade().map(|frames| Outgoing::Frames(frames, Arc::clone(queued)))
+            }
             WeakOutgoing::Messages(messages) => messages.upgrade().map(Outgoing::Messages),
         }
     }
@@ -170,11 +210,12 @@ pub(super) fn over_stream(
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Wire {
     let (sender, frames) = mpsc::unbounded_channel();
-    let writing = written_by(tokio::spawn(write_frames(frames, writer)));
+    let queued = Arc::new(Queued::default());
+    let writing = written_by(tokio::spawn(write_frames(frames, Arc::clone(&queued), writer)));
     let chunk = vec![0; CHUNK_LEN].into();
     let incoming = Frames { reader, chunk, filled: 0..0, decoder: FrameDecoder::new() };
     Wire {
-        outgoing: Outgoing::Frames(sender),
+        outgoing: Outgoing::Frames(sender, queued),
         incoming: Box::new(incoming),
         writing,
         obituary: Box::pin(std::future::ready(None)),
@@ -183,6 +224,7 @@ pub(super) fn over_stream(
 
 async fn write_frames(
     mut frames: UnboundedReceiver<Vec<u8>>,
+    queued: Arc<Queued>,
     mut writer: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
     while let Some(mut batch) = frames.recv().await {
@@ -193,6 +235,7 @@ async fn write_frames(
         }
         writer.write_all(&batch).await?;
         writer.flush().await?;
+        queued.wrote(batch.len());
     }
     writer.shutdown().await
 }
@@ -252,14 +295,16 @@ pub(super) async fn connect(url: &str, token: Option<&str>) -> Result<Wire, Clie
         .map_err(|error| failed(refusal(error)))?;
     let (sink, stream) = socket.split();
     let (sender, frames) = mpsc::unbounded_channel();
+    let queued = Arc::new(Queued::default());
+    let written = Arc::clone(&queued);
     let writing = tokio::spawn(async move {
-        write_messages(frames, sink).await.map_err(|error| match error {
+        write_messages(frames, &written, sink).await.map_err(|error| match error {
             tungstenite::Error::Io(error) => error,
             error => io::Error::other(error),
         })
     });
     Ok(Wire {
-        outgoing: Outgoing::Frames(sender),
+        outgoing: Outgoing::Frames(sender, queued),
         incoming: Box::new(Messages { stream }),
         writing: written_by(writing),
         obituary: Box::pin(std::future::ready(None)),
@@ -279,12 +324,15 @@ fn refusal(error: tungstenite::Error) -> String {
 
 async fn write_messages(
     mut frames: UnboundedReceiver<Vec<u8>>,
+    queued: &Queued,
     mut sink: SplitSink<Socket, Message>,
 ) -> Result<(), tungstenite::Error> {
     while let Some(frame) = frames.recv().await {
+        let len = frame.len();
         let body = Bytes::from(frame).split_off(HEADER_LEN);
         let text = Utf8Bytes::try_from(body).map_err(io::Error::other)?;
         sink.feed(Message::Text(text)).await?;
+        queued.wrote(len);
         if frames.is_empty() {
             sink.flush().await?;
         }
@@ -384,5 +432,31 @@ impl Incoming for Handed {
 /// How long a host has to close the connection after this side did, and a child to end after that.
 pub(super) const CHILD_GRACE: Duration = Duration::from_secs(5);
 
+/// How much may be on its way to a host: four of the largest frames.
+const QUEUE_MAX: usize = 4 * MAX_FRAME_LEN;
+
+/// How much more of what is small.
+const QUEUE_SPARE: usize = 64 << 20;
+
+const SMALL_LEN: usize = 4 << 10;
+
 /// What is read at a time, in bytes, and about what is written at a time.
 const CHUNK_LEN: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_its_way_to_a_host_is_bounded() {
+        let queued = Queued::default();
+        for _ in 0..5 {
+            assert_eq!(queued.add(MAX_FRAME_LEN), Ok(()));
+        }
+        let refused = queued.add(SMALL_LEN + 1).map_err(|error| error.contains("does not read"));
+        assert_eq!(refused, Err(true));
+        assert_eq!(queued.add(SMALL_LEN), Ok(()), "what is small may follow");
+        queued.wrote(MAX_FRAME_LEN + SMALL_LEN);
+        assert_eq!(queued.add(MAX_FRAME_LEN), Ok(()));
+    }
+}
