@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use codemode_host_protocol::{Json, ToolFailure, ToolInvocation};
+use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolFailure, ToolInvocation};
 use codemode_runtime_js::{CallId, ToolCall};
 use futures_util::{
     StreamExt as _,
@@ -31,10 +31,15 @@ impl Cell {
     pub(crate) fn call_tool(self: &Arc<Cell>, call: ToolCall) {
         let ToolCall { id, tool, kind, input } = call;
         let bytes = input.as_ref().map_or(0, |input| input.text().len());
+        if !self.session.spend(Budget::ToolCalls, 1)
+            || !self.session.spend(Budget::ArgumentBytes, bytes)
+        {
+            return;
+        }
         let limits = *self.session.limits();
         let admitted = self.with(|state, _| {
             let lifeline = Cell::lifeline(state)?;
-            Some(match state.open.refusal(bytes, &limits) {
+            Some(match self.call_refusal(&state.open, bytes, &limits) {
                 Some(failure) => Err(failure),
                 None => Ok((state.open.admit(TaskKind::Call, bytes), lifeline)),
             })
@@ -60,6 +65,19 @@ impl Cell {
         let ticket = Ticket::new(self, key, Some(id));
         let start = move || lifeline.step.runtime.invoke(invocation);
         self.launch(start, ticket, Ticket::call_is_over);
+    }
+
+    /// Why one more call with an input of `bytes` cannot be made now; if it can, its place in the session is taken.
+    fn call_refusal(
+        &self,
+        open: &OpenTasks,
+        bytes: usize,
+        limits: &SessionLimits,
+    ) -> Option<ToolFailure> {
+        open.refusal(bytes, limits).or_else(|| {
+            let taken = self.session.ledger.take(Budget::OpenToolCalls, 1);
+            taken.err().map(ToolFailure::refused)
+        })
     }
 
     /// Sends a notification; waits for room when too many are on their way. On the cell's thread.
@@ -236,10 +254,9 @@ impl OpenTasks {
     /// Why one more call with an input of `bytes` cannot be made now.
     fn refusal(&self, bytes: usize, limits: &SessionLimits) -> Option<ToolFailure> {
         if self.calls >= limits.open_calls {
-            return Some(ToolFailure::new(format!(
-                "this cell has {} tool calls open, and may not have more: await some of them first",
-                self.calls,
-            )));
+            let (limit, calls) = (limits.open_calls as u64, self.calls as u64 + 1);
+            let limit = LimitExceeded::of_cell(Budget::OpenToolCalls, limit, calls);
+            return Some(ToolFailure::refused(limit));
         }
         if self.bytes.saturating_add(bytes) > limits.open_bytes {
             return Some(ToolFailure::new(format!(
@@ -291,6 +308,9 @@ impl Ticket {
 
     fn call_is_over(&mut self, result: Result<Json, ToolFailure>) {
         self.tell_observer(Some(&result));
+        if let Ok(result) = &result {
+            self.cell.session.spend(Budget::ResultBytes, result.text().len());
+        }
         self.leave();
         if let Some(id) = self.call {
             // A cell that ended meanwhile does not want it; nobody else does.

@@ -10,22 +10,19 @@
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::Ordering},
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use codemode_host_protocol::{CellId, ContentItem, Json};
+use codemode_host_protocol::{Budget, CellId, ContentItem, Json, LimitExceeded};
 use codemode_runtime_js::{End, Event, EventSink, Outcome, Usage};
 use futures_util::future::AbortHandle;
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    CellLimit, CellObserver, Ending, audio, calls::Driver, history::Record, lifeline::Lifeline,
-    shared::Shared,
+    CellLimit, CellObserver, Ending, audio, calls::Driver, history::Record, ledger::Ledger,
+    lifeline::Lifeline, shared::Shared,
 };
 
 pub(crate) struct Cell {
@@ -253,9 +250,20 @@ impl Cell {
         self.with(|state, after| state.mark_yield(after));
     }
 
-    /// Ends a cell that crossed a limit of its session.
+    /// Ends a cell that crossed a limit, or whose session did. One that came to its end by itself is left alone.
     pub(crate) fn exceed(&self, limit: CellLimit) {
-        self.with(|state, after| self.end_early(state, after, Ending::LimitExceeded(limit)));
+        self.with(|state, after| {
+            if matches!(state.phase, Phase::Running) {
+                self.end_early(state, after, Ending::LimitExceeded(limit));
+            }
+        });
+    }
+
+    /// The processor time that the cell has used, if it runs.
+    pub(crate) fn running_cpu(&self) -> Duration {
+        let runs = matches!(self.state.lock().phase, Phase::Running);
+        let engine = self.engine.get().filter(|_| runs);
+        engine.map_or(Duration::ZERO, codemode_runtime_js::Cell::cpu_time)
     }
 
     /// Gives up on notifications that keep a cell from ending.
@@ -270,7 +278,9 @@ impl Cell {
     /// Removes a call or notification that is over, in whatever way.
     pub(crate) fn task_gone(&self, key: u64) {
         self.with(|state, after| {
-            state.open.remove(key);
+            if state.open.remove(key) == Some(TaskKind::Call) {
+                self.session.ledger.give(Budget::OpenToolCalls, 1);
+            }
             self.room.notify_one();
             self.conclude_if_idle(state, after);
         });
@@ -371,7 +381,7 @@ impl Cell {
         if *result == ResultState::Gone {
             if nobody {
                 after.lifeline = state.lifeline.take();
-                state.take_items(0, &self.session.unread_bytes);
+                state.take_items(0, &self.session.ledger);
             }
             return;
         }
@@ -397,7 +407,7 @@ impl Cell {
                 items: None,
             });
             after.lifeline = state.lifeline.take();
-            state.take_items(0, &self.session.unread_bytes);
+            state.take_items(0, &self.session.ledger);
         }
     }
 }
@@ -431,16 +441,16 @@ impl State {
     }
 
     /// Takes the items from the `from`th on.
-    fn take_items(&mut self, from: usize, unread: &AtomicUsize) -> Vec<ContentItem> {
+    fn take_items(&mut self, from: usize, ledger: &Ledger) -> Vec<ContentItem> {
         let taken = self.items.split_off(from);
-        self.uncount(&taken, unread);
+        self.uncount(&taken, ledger);
         taken
     }
 
-    fn uncount(&mut self, taken: &[ContentItem], unread: &AtomicUsize) {
-        let bytes = taken.iter().map(ContentItem::len_bytes).sum();
+    fn uncount(&mut self, taken: &[ContentItem], ledger: &Ledger) {
+        let bytes: usize = taken.iter().map(ContentItem::len_bytes).sum();
         self.items_bytes -= bytes;
-        unread.fetch_sub(bytes, Ordering::Relaxed);
+        ledger.give(Budget::UnreadBytes, bytes as u64);
     }
 }
 
@@ -454,13 +464,14 @@ impl OpenTasks {
             .collect()
     }
 
-    fn remove(&mut self, key: u64) {
-        let Some(task) = self.tasks.remove(&key) else { return };
+    fn remove(&mut self, key: u64) -> Option<TaskKind> {
+        let task = self.tasks.remove(&key)?;
         self.bytes -= task.bytes;
         match task.kind {
             TaskKind::Call => self.calls -= 1,
             TaskKind::Notification => self.notifications -= 1,
         }
+        Some(task.kind)
     }
 }
 
@@ -551,12 +562,12 @@ impl Claim {
     }
 
     fn answer(&self, state: &mut State, after: &mut After, now: bool) -> Option<Answer> {
-        let unread_bytes = &self.cell.session.unread_bytes;
+        let ledger = &self.cell.session.ledger;
         let slot = state.slot(self.role).as_ref().filter(|slot| slot.token == self.token)?;
         if let Some(mark) = slot.mark {
             let rest = state.items.split_off(mark);
             let items = mem::replace(&mut state.items, rest);
-            state.uncount(&items, unread_bytes);
+            state.uncount(&items, ledger);
             return Some(self.answered(state, after, items, None));
         }
         match &state.phase {
@@ -570,12 +581,12 @@ impl Claim {
                 let other_mark = other.as_ref().and_then(|other| other.mark);
                 let items = match (other, other_mark) {
                     (Some(_), None) => state.items.clone(),
-                    (_, mark) => state.take_items(mark.unwrap_or(0), unread_bytes),
+                    (_, mark) => state.take_items(mark.unwrap_or(0), ledger),
                 };
                 Some(self.answered(state, after, items, Some(end)))
             }
             _ if now => {
-                let items = state.take_items(0, unread_bytes);
+                let items = state.take_items(0, ledger);
                 Some(self.answered(state, after, items, None))
             }
             _ => None,
@@ -656,26 +667,41 @@ impl Cell {
             observer.output(&item);
         }
         let bytes = item.len_bytes();
-        if !self.session.make_room_for(bytes) {
-            let max_bytes = self.session.limits().unread_bytes;
-            return self.exceed(CellLimit::Unread { max_bytes });
+        if !self.session.spend(Budget::OutputBytes, bytes)
+            || !self.session.spend(Budget::OutputItems, 1)
+        {
+            return;
+        }
+        if let Err(limit) = self.session.make_room_for(bytes) {
+            return self.exceed(CellLimit::Budget(limit));
         }
         self.with(|state, _| {
             if matches!(state.phase, Phase::Running) {
                 state.items.push(item);
                 state.items_bytes += bytes;
             } else {
-                self.session.unread_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                self.session.ledger.give(Budget::UnreadBytes, bytes as u64);
             }
         });
     }
 
     fn engine_ended(&self, outcome: Outcome, stored: BTreeMap<String, Json>, usage: Usage) {
+        let ledger = &self.session.ledger;
+        let mut session_over = ledger.spend_cpu(usage.cpu).err();
         let ending = match outcome {
             Outcome::Completed => Ending::Completed,
             Outcome::Failed(error) => Ending::Failed(error),
             Outcome::Terminated => Ending::Terminated,
-            Outcome::LimitExceeded(limit) => Ending::LimitExceeded(CellLimit::Engine(limit)),
+            Outcome::LimitExceeded(limit) => {
+                // It may have been given what its session had left.
+                let limit = match limit.budget {
+                    Budget::Cpu => session_over.unwrap_or(limit),
+                    Budget::Wall => ledger.wall_within().err().unwrap_or(limit),
+                    _ => limit,
+                };
+                session_over = session_over.or(Some(limit).filter(LimitExceeded::is_session_over));
+                Ending::LimitExceeded(CellLimit::Budget(limit))
+            }
             Outcome::Crashed(crash) => Ending::Crashed(crash),
         };
         self.with(|state, after| {
@@ -683,6 +709,9 @@ impl Cell {
                 self.begin_to_end(state, after, ending, stored, Some(usage));
             }
         });
+        if let Some(limit) = session_over {
+            self.session.exceed(limit);
+        }
     }
 }
 
@@ -690,14 +719,16 @@ impl Cell {
 pub(crate) struct Seat(Arc<Shared>);
 
 impl Seat {
-    pub(crate) fn take(session: &Arc<Shared>) -> Seat {
-        session.live_cells.fetch_add(1, Ordering::Relaxed);
-        Seat(Arc::clone(session))
+    /// # Errors
+    /// When all are taken.
+    pub(crate) fn take(session: &Arc<Shared>) -> Result<Seat, LimitExceeded> {
+        session.ledger.take(Budget::LiveCells, 1)?;
+        Ok(Seat(Arc::clone(session)))
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.live_cells.fetch_sub(1, Ordering::Relaxed);
+        self.0.ledger.give(Budget::LiveCells, 1);
     }
 }

@@ -5,18 +5,22 @@ use std::{
     fmt,
     future::poll_fn,
     pin::pin,
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, Weak},
     task::Poll,
     time::{Duration, Instant},
 };
 
-use codemode_host_protocol::{CellId, ContentItem, Json, RuntimeResponse, WaitOutcome};
-use codemode_runtime_js::{CellSpec, Tenant, TenantLimits, WhenStuck};
+use codemode_host_protocol::{
+    Budget, CellId, ContentItem, Json, LimitExceeded, RuntimeResponse, Scope, SessionUsage,
+    WaitOutcome,
+};
+use codemode_runtime_js::{CellSpec, Tenant, WhenStuck};
 use tokio::runtime::Handle;
 
 use crate::{
-    CellObserver, CellRequest, CodeModeSession, DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_YIELD_TIME,
-    Delivery, Ending, SessionError, SessionFuture, SessionLimits, StartedCell, Step,
+    CellLimit, CellObserver, CellRequest, CodeModeSession, DEFAULT_MAX_OUTPUT_TOKENS,
+    DEFAULT_YIELD_TIME, Delivery, Ending, HostLedger, SessionError, SessionFuture, SessionLimits,
+    StartedCell, Step,
     cell::{Cell, CellSink, Claim, Seat, Unclaimable},
     history,
     lifeline::Lifeline,
@@ -54,6 +58,7 @@ impl InProcessCodeModeSession {
         let asked_at = Instant::now();
         let shared = &self.shared;
         let limits = shared.limits();
+        self.refuse_if_over_budget(request.source.len())?;
         shared.bound_unread_results();
         let CellRequest { tool_call_id, source, yield_time, max_output_tokens } = request;
         let catalog = step.catalog();
@@ -62,15 +67,22 @@ impl InProcessCodeModeSession {
             self.admit(step, tool_call_id, options.observer, yield_time.is_zero())?;
         let cell = claim.cell();
         let mut cell_limits = options.limits.unwrap_or(limits.cell);
-        cell_limits.stored_bytes = cell_limits.stored_bytes.min(limits.stored_bytes);
-        cell_limits.stored_keys = cell_limits.stored_keys.min(limits.stored_keys);
+        for budget in [Budget::StoredBytes, Budget::StoredValues] {
+            let most = [cell_limits.of(budget), limits.session.of(budget)];
+            cell_limits.set(budget, most.into_iter().flatten().min());
+        }
+        let least = |one: Option<Duration>, budget| {
+            [one, shared.ledger.time_left(budget)].into_iter().flatten().min()
+        };
+        cell_limits.cpu = least(cell_limits.cpu, Budget::Cpu);
+        cell_limits.wall = least(cell_limits.wall, Budget::Wall);
         let spec = CellSpec {
             source,
             file: options.file.unwrap_or_else(|| shared.options.file.clone()),
             tools: catalog,
             stored: shared.store.lock().snapshot(),
             limits: cell_limits,
-            tenant: TenantLimits::default(),
+            tenant: limits.tenant(),
             console: shared.options.console,
             when_stuck: shared.options.when_stuck,
         };
@@ -83,6 +95,11 @@ impl InProcessCodeModeSession {
                 return Err(SessionError::Start(error.to_string()));
             }
         }
+        // It may have come to that while the cell was being started.
+        if let Some(limit) = shared.ledger.spent() {
+            cell.exceed(CellLimit::Budget(limit));
+        }
+        shared.cpu_watch.begin(shared);
         let cell_id = cell.id.clone();
         let patience = Patience { asked_at, yield_time, max_output_tokens };
         Ok(StartedCell { cell_id, response: Box::pin(respond(claim, patience)) })
@@ -95,17 +112,55 @@ impl InProcessCodeModeSession {
 
     /// How many cells have an isolate. A cell that was terminated counts until its isolate is gone.
     pub fn running_cells(&self) -> usize {
-        self.shared.live_cells.load(Ordering::Relaxed)
+        self.shared.ledger.used(Budget::LiveCells) as usize
     }
 
     /// Bytes of output that the session holds because nobody has read them.
     pub fn unread_output_bytes(&self) -> usize {
-        self.shared.unread_bytes.load(Ordering::Relaxed)
+        self.shared.ledger.used(Budget::UnreadBytes) as usize
     }
 
     /// What the session's cells have stored for each other.
     pub fn stored_values(&self) -> Arc<BTreeMap<String, Json>> {
         self.shared.store.lock().snapshot()
+    }
+
+    /// What the session has used of its budgets, and what it may use: as [`CodeModeSession::usage`], now.
+    pub fn usage_now(&self) -> SessionUsage {
+        let shared = &self.shared;
+        let (stored_bytes, stored_values) = shared.store.lock().size();
+        let used = |budget| match budget {
+            Budget::Heap | Budget::ArrayBuffers | Budget::Timers => self.tenant.used(budget),
+            Budget::StoredBytes => stored_bytes,
+            Budget::StoredValues => stored_values,
+            Budget::Cpu => {
+                let running = shared.running_cpu().as_millis();
+                shared.ledger.used(budget) + u64::try_from(running).unwrap_or(u64::MAX)
+            }
+            budget => shared.ledger.used(budget),
+        };
+        let of_session = Budget::ALL.into_iter().filter(|budget| budget.is_of(Scope::Session));
+        SessionUsage {
+            used: of_session.map(|budget| (budget, used(budget))).collect(),
+            limits: shared.limits().session,
+            cell_limits: shared.limits().of_cells(),
+            exceeded: shared.ledger.spent(),
+        }
+    }
+
+    /// Refuses a cell of a session that has nothing left of a budget, or not as much as its source takes.
+    fn refuse_if_over_budget(&self, source_bytes: usize) -> Result<(), SessionError> {
+        let ledger = &self.shared.ledger;
+        if let Some(limit) = ledger.spent() {
+            return Err(SessionError::OverBudget(limit));
+        }
+        let within = ledger
+            .wall_within()
+            .and_then(|()| ledger.spend(Budget::SourceBytes, source_bytes as u64));
+        within.map_err(|limit| {
+            self.shared.exceed(limit);
+            SessionError::OverBudget(limit)
+        })
     }
 
     fn admit(
@@ -120,15 +175,13 @@ impl InProcessCodeModeSession {
         if registry.shut_down {
             return Err(SessionError::ShutDown);
         }
-        let limit = shared.limits().live_cells;
-        if shared.live_cells.load(Ordering::Relaxed) >= limit {
-            let live: Vec<u64> = registry.cells.keys().copied().collect();
-            return Err(SessionError::TooManyCells {
-                limit,
-                live: history::list(live.into_iter()),
-            });
-        }
-        let seat = Seat::take(shared);
+        let seat = Seat::take(shared).map_err(|limit| match limit {
+            LimitExceeded { scope: Scope::Session, limit, .. } => {
+                let live: Vec<u64> = registry.cells.keys().copied().collect();
+                SessionError::TooManyCells { limit, live: history::list(live.into_iter()) }
+            }
+            limit => SessionError::OverBudget(limit),
+        })?;
         registry.last += 1;
         let number = registry.last;
         let lifeline = Arc::new(Lifeline::new(step, number, Arc::clone(shared)));
@@ -148,6 +201,7 @@ impl InProcessCodeModeSession {
 
     fn shut_down_cells(&self) {
         self.shared.registry.lock().shut_down = true;
+        self.shared.cpu_watch.end();
         for cell in self.shared.cells() {
             cell.shut_down();
         }
@@ -211,6 +265,11 @@ impl CodeModeSession for InProcessCodeModeSession {
         }
     }
 
+    fn usage(&self) -> SessionFuture<SessionUsage> {
+        let shut_down = self.shared.registry.lock().shut_down;
+        ready(if shut_down { Err(SessionError::ShutDown) } else { Ok(self.usage_now()) })
+    }
+
     fn shutdown(&self) -> SessionFuture<()> {
         self.shut_down_cells();
         let shared = Arc::clone(&self.shared);
@@ -256,6 +315,8 @@ impl fmt::Debug for InProcessCodeModeSession {
 pub struct SessionOptions {
     /// What its cells may use.
     pub limits: SessionLimits,
+    /// What all sessions of the process may use together, if that is bounded.
+    pub host: Option<Arc<HostLedger>>,
     /// Whether and how output is cut.
     pub output: OutputPolicy,
     /// The name of a cell's source in its errors.
@@ -271,6 +332,7 @@ impl Default for SessionOptions {
     fn default() -> SessionOptions {
         SessionOptions {
             limits: SessionLimits::default(),
+            host: None,
             output: OutputPolicy::Whole,
             file: "exec_main.mjs".to_owned(),
             console: false,
@@ -360,6 +422,7 @@ fn response(
             cell_id,
             content_items,
             error_text,
+            limit_exceeded: end.as_ref().and_then(|(ending, _)| ending.limit_exceeded()),
             result_buffered_for_ns: nanos(patience.asked_at.saturating_duration_since(*ended_at)),
             code_mode_host_duration_ns,
         },
@@ -377,6 +440,7 @@ fn missing(
         cell_id: id.clone(),
         content_items: shape(shared, items, Some(&text), patience),
         error_text: Some(text),
+        limit_exceeded: None,
         result_buffered_for_ns: 0,
         code_mode_host_duration_ns: nanos(patience.asked_at.elapsed()),
     }

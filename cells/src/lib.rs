@@ -55,6 +55,7 @@
 //! ```
 
 pub use in_process::{ExecuteOptions, InProcessCodeModeSession, OutputPolicy, SessionOptions};
+pub use ledger::HostLedger;
 pub use limit::{CellLimit, SessionLimits};
 pub use observer::{CellObserver, Ending};
 pub use session::{
@@ -67,8 +68,10 @@ pub use truncate::{Counting, truncate};
 mod audio;
 mod calls;
 mod cell;
+mod cpu_watch;
 mod history;
 mod in_process;
+mod ledger;
 mod lifeline;
 mod limit;
 mod observer;

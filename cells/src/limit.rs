@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use codemode_runtime_js::{LimitExceeded, Limits};
+use codemode_host_protocol::{Budget, Budgets, LimitExceeded, Scope};
+use codemode_runtime_js::{Limits, TenantLimits};
 
 /// What the cells of one session may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
     /// What one cell may use of its engine.
     pub cell: Limits,
-    /// Cells alive at a time: those that run, and those whose isolate is not gone yet.
-    pub live_cells: usize,
+    /// What all cells may use together. A budget without a limit is not bounded.
+    pub session: Budgets,
     /// The longest time after which a cell yields, whatever was asked for.
     pub max_yield_time: Option<Duration>,
     /// Tool calls that one cell may have open at a time; one more fails.
@@ -22,14 +23,8 @@ pub struct SessionLimits {
     /// How long a cell waits for its notifications to be delivered, at its end or when too many are on
     /// their way.
     pub notification_grace: Duration,
-    /// Bytes of output, of all cells, that nobody has read yet.
-    pub unread_bytes: usize,
     /// Finished cells whose result nobody has read yet. The oldest are dropped.
     pub unread_results: usize,
-    /// Bytes that the stored values take, keys included.
-    pub stored_bytes: usize,
-    /// How many values can be stored.
-    pub stored_keys: usize,
     /// Results that were read and are kept for those who ask again.
     pub kept_results: usize,
     /// Bytes of such results.
@@ -38,21 +33,77 @@ pub struct SessionLimits {
     pub kept_for: Duration,
 }
 
+impl SessionLimits {
+    /// The limit on a budget of each cell, or of all together; `None` where there is none.
+    pub fn of(&self, scope: Scope, budget: Budget) -> Option<u64> {
+        match (scope, budget) {
+            (Scope::Cell, Budget::OpenToolCalls) => {
+                (self.open_calls != usize::MAX).then_some(self.open_calls as u64)
+            }
+            (Scope::Cell, budget) => self.cell.of(budget),
+            (_, budget) => self.session.of(budget),
+        }
+    }
+
+    /// Sets the limit on a budget of each cell, or of all together; `None` for no limit.
+    pub fn set(&mut self, scope: Scope, budget: Budget, limit: Option<u64>) {
+        match (scope, budget) {
+            (Scope::Cell, Budget::OpenToolCalls) => {
+                let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+                self.open_calls = limit.unwrap_or(usize::MAX);
+            }
+            (Scope::Cell, budget) => self.cell.set(budget, limit),
+            (_, budget) => self.session.set(budget, limit),
+        }
+    }
+
+    /// The limits of each cell.
+    pub fn of_cells(&self) -> Budgets {
+        let limits = Budget::ALL.into_iter().map(|budget| (budget, self.of(Scope::Cell, budget)));
+        limits.filter_map(|(budget, limit)| Some((budget, limit?))).collect()
+    }
+
+    /// What the engine has to bound for all cells together.
+    pub(crate) fn tenant(&self) -> TenantLimits {
+        let limit = |budget| {
+            let limit = self.session.of(budget).and_then(|limit| usize::try_from(limit).ok());
+            limit.unwrap_or(usize::MAX)
+        };
+        TenantLimits {
+            heap_bytes: limit(Budget::Heap),
+            buffer_bytes: limit(Budget::ArrayBuffers),
+            timers: limit(Budget::Timers),
+        }
+    }
+}
+
 impl Default for SessionLimits {
     fn default() -> SessionLimits {
         SessionLimits {
             cell: Limits::default(),
-            live_cells: 1_000,
+            session: Budgets::default()
+                .with(Budget::Heap, 4 << 30)
+                .with(Budget::ArrayBuffers, 4 << 30)
+                .with(Budget::Cpu, 4 * 60 * 60 * 1000)
+                .with(Budget::OutputBytes, 16 << 30)
+                .with(Budget::OutputItems, 10_000_000)
+                .with(Budget::StoredBytes, 64 << 20)
+                .with(Budget::StoredValues, 10_000)
+                .with(Budget::ToolCalls, 10_000_000)
+                .with(Budget::OpenToolCalls, 65_536)
+                .with(Budget::ArgumentBytes, 64 << 30)
+                .with(Budget::ResultBytes, 64 << 30)
+                .with(Budget::Timers, 100_000)
+                .with(Budget::LiveCells, 1_000)
+                .with(Budget::SourceBytes, 4 << 30)
+                .with(Budget::UnreadBytes, 256 << 20),
             max_yield_time: None,
             // V1 hosts take 4,096 open calls on a whole connection at best.
             open_calls: 4_096,
             open_notifications: 1_024,
             open_bytes: 64 << 20,
             notification_grace: Duration::from_secs(10),
-            unread_bytes: 256 << 20,
             unread_results: 1_000,
-            stored_bytes: 64 << 20,
-            stored_keys: 10_000,
             kept_results: 64,
             kept_bytes: 4 << 20,
             kept_for: Duration::from_secs(15 * 60),
@@ -63,9 +114,9 @@ impl Default for SessionLimits {
 /// Which limit a cell crossed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CellLimit {
-    /// One of its engine's.
+    /// A budget: its own, that of its session, or that of the host.
     #[error(transparent)]
-    Engine(LimitExceeded),
+    Budget(LimitExceeded),
     /// The session's stored values would not fit.
     #[error(
         "StoredValuesLimitExceeded: with what this cell stored, the session's stored values would take \
@@ -74,13 +125,13 @@ pub enum CellLimit {
     )]
     Stored {
         /// What they would take.
-        bytes: usize,
+        bytes: u64,
         /// How many there would be.
-        keys: usize,
+        keys: u64,
         /// What they may take.
-        max_bytes: usize,
+        max_bytes: u64,
         /// How many there may be.
-        max_keys: usize,
+        max_keys: u64,
     },
     /// Its notifications were not taken.
     #[error(
@@ -93,25 +144,29 @@ pub enum CellLimit {
         /// For how long the cell waited.
         waited: Duration,
     },
-    /// Too much output waits to be read.
-    #[error(
-        "UnreadOutputLimitExceeded: the cells of this session hold more than {max_bytes} bytes of output \
-         that nobody has waited for"
-    )]
-    Unread {
-        /// How much they may hold.
-        max_bytes: usize,
-    },
 }
 
 impl CellLimit {
     /// A stable name for programs, which the text begins with.
     pub fn code(&self) -> &'static str {
         match self {
-            CellLimit::Engine(limit) => limit.code(),
-            CellLimit::Stored { .. } => "StoredValuesLimitExceeded",
+            CellLimit::Budget(limit) => limit.code(),
+            CellLimit::Stored { .. } => Budget::StoredBytes.code(),
             CellLimit::Notifications { .. } => "NotificationLimitExceeded",
-            CellLimit::Unread { .. } => "UnreadOutputLimitExceeded",
+        }
+    }
+
+    /// The budget that was crossed, if it was one.
+    pub fn exceeded(&self) -> Option<LimitExceeded> {
+        match *self {
+            CellLimit::Budget(limit) => Some(limit),
+            CellLimit::Stored { bytes, max_bytes, .. } if bytes > max_bytes => {
+                Some(LimitExceeded::of_session(Budget::StoredBytes, max_bytes, bytes))
+            }
+            CellLimit::Stored { keys, max_keys, .. } => {
+                Some(LimitExceeded::of_session(Budget::StoredValues, max_keys, keys))
+            }
+            CellLimit::Notifications { .. } => None,
         }
     }
 }

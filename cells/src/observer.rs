@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codemode_host_protocol::{ContentItem, Json, ToolFailure, ToolInvocation};
+use codemode_host_protocol::{ContentItem, Json, LimitExceeded, ToolFailure, ToolInvocation};
 use codemode_runtime_js::{CellError, RuntimeCrash, Usage};
 
 use crate::CellLimit;
@@ -75,6 +75,15 @@ impl Ending {
             Ending::Failed(error) => Some(error.to_string()),
             Ending::LimitExceeded(limit) => Some(limit.to_string()),
             Ending::Crashed(crash) => Some(crash.to_string()),
+        }
+    }
+
+    /// The budget that was crossed, if that is how it ended.
+    pub fn limit_exceeded(&self) -> Option<LimitExceeded> {
+        match self {
+            Ending::LimitExceeded(limit) => limit.exceeded(),
+            Ending::Failed(error) => error.limit,
+            _ => None,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::{any::Any, fmt, future::Future, ops::Deref, pin::Pin, sync::Arc, time::Duration};
 
-use codemode_host_protocol::{CellId, DEFAULT_YIELD_TIME_MS, RuntimeResponse, WaitOutcome};
+use codemode_host_protocol::{
+    CellId, DEFAULT_YIELD_TIME_MS, LimitExceeded, RuntimeResponse, SessionUsage, WaitOutcome,
+};
 
 use crate::Step;
 
@@ -52,6 +54,14 @@ pub trait CodeModeSession: Send + Sync {
 
     /// Makes the cell's observer, if it has one, be answered now with what there is.
     fn yield_now(&self, cell: &CellId);
+
+    /// What the session has used of its budgets, and what it may use.
+    ///
+    /// # Errors
+    /// When the session was shut down, or cannot be reached or asked.
+    ///
+    /// Cancel safe.
+    fn usage(&self) -> SessionFuture<SessionUsage>;
 
     /// Ends the session: no cell starts any more, all that live are terminated. Ready when all are closed.
     ///
@@ -164,14 +174,17 @@ pub enum SessionError {
     ShutDown,
     /// All cells that the session may have are taken.
     #[error(
-        "the session has {limit} live cells, and may not have more; wait for or terminate some: {live}"
+        "LiveCellLimitExceeded: the session has {limit} live cells, and may not have more; wait for or terminate some: {live}"
     )]
     TooManyCells {
         /// How many it may have.
-        limit: usize,
+        limit: u64,
         /// Some of the live ones.
         live: String,
     },
+    /// The session, or the host that it lives in, is over its budget.
+    #[error(transparent)]
+    OverBudget(LimitExceeded),
     /// Somebody else is waiting for this cell.
     #[error("exec cell {0} already has an active observer")]
     Observed(CellId),

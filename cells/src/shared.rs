@@ -6,16 +6,19 @@ use std::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use codemode_host_protocol::{CellId, ContentItem};
+use codemode_host_protocol::{Budget, CellId, ContentItem, LimitExceeded};
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
-    SessionLimits, SessionOptions,
+    CellLimit, SessionLimits, SessionOptions,
     cell::Cell,
+    cpu_watch::CpuWatch,
     history::{self, History, Record},
+    ledger::Ledger,
     lifeline::Lifeline,
     store::Store,
 };
@@ -25,12 +28,11 @@ pub(crate) struct Shared {
     pub(crate) tokio: Handle,
     pub(crate) store: Mutex<Store>,
     pub(crate) registry: Mutex<Registry>,
-    /// Cells that have an isolate.
-    pub(crate) live_cells: AtomicUsize,
+    /// What was used of the session's budgets: cells that have an isolate, and output that nobody has read, among them.
+    pub(crate) ledger: Ledger,
+    pub(crate) cpu_watch: CpuWatch,
     /// Finished cells whose result nobody has asked for.
     pub(crate) unread_results: AtomicUsize,
-    /// Bytes of output, of all cells, that nobody has read.
-    pub(crate) unread_bytes: AtomicUsize,
     /// Signalled when a cell was closed.
     pub(crate) closed: Notify,
 }
@@ -51,13 +53,15 @@ pub(crate) struct Registry {
 impl Shared {
     pub(crate) fn new(options: SessionOptions, tokio: Handle) -> Shared {
         let limits = &options.limits;
-        let store = Store::new(limits.stored_bytes, limits.stored_keys);
+        let stored = |budget| limits.session.of(budget).unwrap_or(u64::MAX);
+        let store = Store::new(stored(Budget::StoredBytes), stored(Budget::StoredValues));
+        let ledger = Ledger::new(limits.session, options.host.clone());
         Shared {
             store: Mutex::new(store),
             registry: Mutex::default(),
-            live_cells: AtomicUsize::new(0),
+            ledger,
+            cpu_watch: CpuWatch::default(),
             unread_results: AtomicUsize::new(0),
-            unread_bytes: AtomicUsize::new(0),
             closed: Notify::new(),
             options,
             tokio,
@@ -78,20 +82,48 @@ impl Shared {
         self.registry.lock().cells.values().cloned().collect()
     }
 
-    /// Counts `bytes` of new output, dropping results that nobody asked for to make room. `false`, and
-    /// nothing counted, when there is none.
-    pub(crate) fn make_room_for(&self, bytes: usize) -> bool {
-        let most = self.limits().unread_bytes;
-        let now = self.unread_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if now <= most {
-            return true;
+    /// Counts `bytes` of new output, dropping results that nobody asked for to make room.
+    ///
+    /// # Errors
+    /// When there is none; nothing is counted then.
+    pub(crate) fn make_room_for(&self, bytes: usize) -> Result<(), LimitExceeded> {
+        let take = || self.ledger.take(Budget::UnreadBytes, bytes as u64);
+        let mut taken = take();
+        if taken.is_err() {
+            self.drop_oldest_unread(|| {
+                if taken.is_err() {
+                    taken = take();
+                }
+                taken.is_ok()
+            });
         }
-        self.drop_oldest_unread(|| self.unread_bytes.load(Ordering::Relaxed) <= most);
-        if self.unread_bytes.load(Ordering::Relaxed) <= most {
-            return true;
+        taken
+    }
+
+    /// Ends all running cells, because the session is over a budget.
+    pub(crate) fn exceed(&self, limit: LimitExceeded) {
+        tracing::debug!(%limit, "a session is over its budget");
+        self.ledger.exceeded(limit);
+        for cell in self.cells() {
+            cell.exceed(CellLimit::Budget(limit));
         }
-        self.unread_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        false
+    }
+
+    /// Counts what a cell used of a budget that does not come back; ends all running cells when that is too much.
+    /// `false` then.
+    pub(crate) fn spend(&self, budget: Budget, amount: usize) -> bool {
+        match self.ledger.spend(budget, amount as u64) {
+            Ok(()) => true,
+            Err(limit) => {
+                self.exceed(limit);
+                false
+            }
+        }
+    }
+
+    /// The processor time of the cells that run now.
+    pub(crate) fn running_cpu(&self) -> Duration {
+        self.cells().iter().map(|cell| cell.running_cpu()).sum()
     }
 
     /// Keeps the number of results that nobody asked for within its limit.
@@ -100,7 +132,7 @@ impl Shared {
         self.drop_oldest_unread(|| self.unread_results.load(Ordering::Relaxed) <= most);
     }
 
-    fn drop_oldest_unread(&self, enough: impl Fn() -> bool) {
+    fn drop_oldest_unread(&self, mut enough: impl FnMut() -> bool) {
         if enough() || self.unread_results.load(Ordering::Relaxed) == 0 {
             return;
         }

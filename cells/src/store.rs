@@ -13,13 +13,13 @@ use crate::CellLimit;
 #[derive(Debug)]
 pub(crate) struct Store {
     values: Arc<BTreeMap<String, Json>>,
-    bytes: usize,
-    max_bytes: usize,
-    max_keys: usize,
+    bytes: u64,
+    max_bytes: u64,
+    max_keys: u64,
 }
 
 impl Store {
-    pub(crate) fn new(max_bytes: usize, max_keys: usize) -> Store {
+    pub(crate) fn new(max_bytes: u64, max_keys: u64) -> Store {
         Store { values: Arc::default(), bytes: 0, max_bytes, max_keys }
     }
 
@@ -28,12 +28,17 @@ impl Store {
         Arc::clone(&self.values)
     }
 
+    /// How many bytes and values there are.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        (self.bytes, self.values.len() as u64)
+    }
+
     /// Takes what a cell wrote: all of it, or nothing when it does not fit.
     pub(crate) fn commit(&mut self, written: BTreeMap<String, Json>) -> Result<(), CellLimit> {
         if written.is_empty() {
             return Ok(());
         }
-        let (mut bytes, mut keys) = (self.bytes, self.values.len());
+        let (mut bytes, mut keys) = (self.bytes, self.values.len() as u64);
         for (key, value) in &written {
             match self.values.get(key) {
                 Some(old) => bytes -= size(key, old),
@@ -41,7 +46,7 @@ impl Store {
             }
             bytes += size(key, value);
         }
-        let grows = bytes > self.bytes || keys > self.values.len();
+        let grows = bytes > self.bytes || keys > self.values.len() as u64;
         if grows && (bytes > self.max_bytes || keys > self.max_keys) {
             return Err(CellLimit::Stored {
                 bytes,
@@ -57,8 +62,8 @@ impl Store {
 }
 
 /// What a value counts, with its key.
-fn size(key: &str, value: &Json) -> usize {
-    key.len() + value.text().len()
+fn size(key: &str, value: &Json) -> u64 {
+    (key.len() + value.text().len()) as u64
 }
 
 #[cfg(test)]

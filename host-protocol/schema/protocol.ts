@@ -19,6 +19,16 @@ export type Answer<T> = { "status": "ok",
 };
 
 /**
+ * One thing of which only so much may be used.
+ */
+export type Budget = "heap" | "arrayBuffers" | "cpu" | "wall" | "outputBytes" | "outputItems" | "storedBytes" | "storedValues" | "toolCalls" | "openToolCalls" | "argumentBytes" | "resultBytes" | "timers" | "liveCells" | "sourceBytes" | "depth" | "unreadBytes" | "connections";
+
+/**
+ * An amount for some of the budgets: bytes, milliseconds or a number of things.
+ */
+export type Budgets = Partial<Record<Budget, number>>;
+
+/**
  * The name of something beyond the plain protocol. Never blank.
  */
 export type Capability = string;
@@ -259,6 +269,33 @@ export type HostToClient = { "type": "connection/ready",
 export type ImageDetail = "auto" | "low" | "high" | "original";
 
 /**
+ * A budget that was crossed.
+ */
+export type LimitExceeded = {
+  /**
+   * What was crossed, for programs. It belongs to the budget; that of a session which is over its budget is
+   * `sessionBudgetExceeded`, whichever budget it is.
+   */
+  code: string,
+  /**
+   * Whose budget it is.
+   */
+  scope: Scope,
+  /**
+   * Which.
+   */
+  budget: Budget,
+  /**
+   * How much was allowed: bytes, milliseconds or a number of things.
+   */
+  limit: number,
+  /**
+   * How much there was, or would have been, when that was noticed.
+   */
+  used: number,
+};
+
+/**
  * One operation on one session.
  */
 export type Operation = { "method": "session/open",
@@ -275,6 +312,10 @@ export type Operation = { "method": "session/open",
    * `bounded-output-v1`.
    */
   outputTruncation?: OutputTruncation,
+  /**
+   * Limits on the session and its cells. Needs the capability `codemode.budgets`.
+   */
+  budgets?: SessionBudgets,
 } | { "method": "session/execute",
   /**
    * The cell's session.
@@ -311,6 +352,11 @@ export type Operation = { "method": "session/open",
    * As in `session/wait`.
    */
   maxOutputTokens?: number,
+} | { "method": "session/usage",
+  /**
+   * The session.
+   */
+  sessionId: SessionId,
 } | { "method": "session/shutdown",
   /**
    * The session.
@@ -336,6 +382,15 @@ export type OperationValue = { "type": "session/ready",
    * What became of the cell.
    */
   outcome: WaitOutcome,
+} | { "type": "session/usage",
+  /**
+   * The session.
+   */
+  sessionId: SessionId,
+  /**
+   * What it has used of its budgets, and what it may use.
+   */
+  usage: SessionUsage,
 } | { "type": "session/closed",
   /**
    * The session.
@@ -401,6 +456,11 @@ export type RuntimeResponse = { "Result": {
    */
   error_text: string | null,
   /**
+   * The budget that it or its session crossed, if that is why it ended. Comes with the capability
+   * `codemode.budgets` only.
+   */
+  limit_exceeded?: LimitExceeded,
+  /**
    * How long the result lay ready before it was asked for, in nanoseconds.
    */
   result_buffered_for_ns: number,
@@ -437,9 +497,51 @@ export type RuntimeResponse = { "Result": {
 } };
 
 /**
+ * Whose budget it is.
+ */
+export type Scope = "cell" | "session" | "host";
+
+/**
+ * Limits that a client asks for when it opens a session. What is absent is left to the host, and more than the host
+ * grants is not granted.
+ */
+export type SessionBudgets = {
+  /**
+   * Of each cell.
+   */
+  cell?: Budgets,
+  /**
+   * Of all cells together.
+   */
+  session?: Budgets,
+};
+
+/**
  * Names one session of one connection. Chosen by the client, never blank.
  */
 export type SessionId = string;
+
+/**
+ * What a session has used of its budgets, and what it and each of its cells may use.
+ */
+export type SessionUsage = {
+  /**
+   * What the session has used: of what does not come back, since it was opened; of all else, now.
+   */
+  used: Budgets,
+  /**
+   * What it may use.
+   */
+  limits: Budgets,
+  /**
+   * What each of its cells may use.
+   */
+  cellLimits: Budgets,
+  /**
+   * The budget of which nothing is left, so that no cell starts any more.
+   */
+  exceeded?: LimitExceeded,
+};
 
 /**
  * Versions of the protocol: at least one, each once, in the order in which they were named.

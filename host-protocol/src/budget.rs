@@ -369,6 +369,48 @@ impl Decode for Budgets {
     }
 }
 
+impl Budgets {
+    /// The same, if all of them are budgets of `scope`.
+    fn all_of(self, scope: Scope) -> Result<Budgets, Fault> {
+        match self.iter().find(|(budget, _)| !budget.is_of(scope)) {
+            None => Ok(self),
+            Some((budget, _)) => {
+                let known = Budget::ALL.into_iter().filter(|budget| budget.is_of(scope));
+                Err(Fault::unknown_field(budget.name(), known.map(Budget::name).collect()))
+            }
+        }
+    }
+}
+
+/// Limits that a client asks for when it opens a session. What is absent is left to the host, and more than the host
+/// grants is not granted.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SessionBudgets {
+    /// Of each cell.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Budgets>,
+    /// Of all cells together.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<Budgets>,
+}
+
+impl Decode for SessionBudgets {
+    fn read(value: Value<'_>) -> Result<SessionBudgets, Fault> {
+        let [cell, session] = value.object(["cell", "session"])?;
+        let of = |budgets: Option<Budgets>, scope: Scope| {
+            let all = budgets.map(|budgets| budgets.all_of(scope)).transpose();
+            all.map_err(|fault| fault.at(scope.name()))
+        };
+        Ok(SessionBudgets {
+            cell: of(cell.optional()?, Scope::Cell)?,
+            session: of(session.optional()?, Scope::Session)?,
+        })
+    }
+}
+
 #[cfg(test)]
 impl schemars::JsonSchema for Budgets {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -431,8 +473,8 @@ impl ts_rs::TS for Budgets {
     }
 }
 
-/// A budget that was crossed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A budget that was crossed. On the wire it has its `code` too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct LimitExceeded {
     /// Whose it is.
     pub scope: Scope,
@@ -458,19 +500,75 @@ impl LimitExceeded {
     /// A stable name for programs, with which its text begins: [`SESSION_BUDGET_EXCEEDED`] where a session is over
     /// its budget and its cells end, else the budget's own.
     pub fn code(&self) -> &'static str {
-        match self.scope {
-            Scope::Session if !self.is_refusal() => SESSION_BUDGET_EXCEEDED,
-            _ => self.budget.code(),
+        match self.is_session_over() {
+            true => SESSION_BUDGET_EXCEEDED,
+            false => self.budget.code(),
         }
+    }
+
+    /// Whether a session is over its budget, so that its running cells end.
+    pub fn is_session_over(&self) -> bool {
+        self.scope == Scope::Session && !self.is_refusal()
     }
 
     /// Whether a session keeps within it by refusing what would be too much, and goes on.
     fn is_refusal(&self) -> bool {
         matches!(
             self.budget,
-            Budget::LiveCells | Budget::StoredBytes | Budget::StoredValues | Budget::UnreadBytes
+            Budget::LiveCells
+                | Budget::StoredBytes
+                | Budget::StoredValues
+                | Budget::UnreadBytes
+                | Budget::OpenToolCalls
         )
     }
+}
+
+impl Serialize for LimitExceeded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let LimitExceeded { scope, budget, limit, used } = *self;
+        LimitOnWire { code: self.code(), scope, budget, limit, used }.serialize(serializer)
+    }
+}
+
+impl Decode for LimitExceeded {
+    fn read(value: Value<'_>) -> Result<LimitExceeded, Fault> {
+        let [code, scope, budget, limit, used] =
+            value.object(["code", "scope", "budget", "limit", "used"])?;
+        let exceeded = LimitExceeded {
+            scope: scope.required()?,
+            budget: budget.required()?,
+            limit: limit.required()?,
+            used: used.required()?,
+        };
+        let code: String = code.required()?;
+        match code == exceeded.code() {
+            true => Ok(exceeded),
+            false => {
+                let expected = vec![exceeded.code()];
+                let found = crate::error::excerpt(&code);
+                Err(Fault::new(crate::Rule::UnknownVariant { found, expected }).at("code"))
+            }
+        }
+    }
+}
+
+/// A budget that was crossed.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(test, schemars(rename = "LimitExceeded"), ts(rename = "LimitExceeded"))]
+#[derive(Serialize)]
+pub(crate) struct LimitOnWire {
+    /// What was crossed, for programs. It belongs to the budget; that of a session which is over its budget is
+    /// `sessionBudgetExceeded`, whichever budget it is.
+    code: &'static str,
+    /// Whose budget it is.
+    scope: Scope,
+    /// Which.
+    budget: Budget,
+    /// How much was allowed: bytes, milliseconds or a number of things.
+    limit: u64,
+    /// How much there was, or would have been, when that was noticed.
+    used: u64,
 }
 
 impl fmt::Display for LimitExceeded {
@@ -483,11 +581,11 @@ impl fmt::Display for LimitExceeded {
             return match budget.comes_back() {
                 true => write!(
                     f,
-                    "the cells of this {whose} have {used} of {budget} at a time, and {limit} is its budget"
+                    "the {budget} budget of this {whose} is {limit}, and its cells want {used} at a time"
                 ),
                 false => write!(
                     f,
-                    "the cells of this {whose} have used {used} of {budget}, and {limit} is its budget; \
+                    "the {budget} budget of this {whose} is {limit}, and its cells have used {used}; \
                      open another session"
                 ),
             };
@@ -537,6 +635,48 @@ impl fmt::Display for LimitExceeded {
 
 impl std::error::Error for LimitExceeded {}
 
+/// What a session has used of its budgets, and what it and each of its cells may use.
+#[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionUsage {
+    /// What the session has used: of what does not come back, since it was opened; of all else, now.
+    pub used: Budgets,
+    /// What it may use.
+    pub limits: Budgets,
+    /// What each of its cells may use.
+    pub cell_limits: Budgets,
+    /// The budget of which nothing is left, so that no cell starts any more.
+    #[cfg_attr(
+        test,
+        ts(optional, as = "Option<LimitOnWire>"),
+        schemars(with = "Option<LimitOnWire>")
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exceeded: Option<LimitExceeded>,
+}
+
+impl Decode for SessionUsage {
+    fn read(value: Value<'_>) -> Result<SessionUsage, Fault> {
+        let [used, limits, cell_limits, exceeded] =
+            value.object(["used", "limits", "cellLimits", "exceeded"])?;
+        Ok(SessionUsage {
+            used: used.required()?,
+            limits: limits.required()?,
+            cell_limits: cell_limits.required()?,
+            exceeded: exceeded.optional()?,
+        })
+    }
+}
+
+impl SessionUsage {
+    /// What is left of a budget of the session; `None` where it has no limit.
+    pub fn left(&self, budget: Budget) -> Option<u64> {
+        let used = self.used.of(budget).unwrap_or(0);
+        self.limits.of(budget).map(|limit| limit.saturating_sub(used))
+    }
+}
+
 /// The code of cells that end, and requests that are refused, because their session is over its budget.
 pub const SESSION_BUDGET_EXCEEDED: &str = "sessionBudgetExceeded";
 
@@ -572,13 +712,12 @@ mod tests {
             ),
             (
                 said(Scope::Session, Budget::Cpu, 1000, 1200),
-                "sessionBudgetExceeded: the cells of this session have used 1.2s of cpu, and 1s is its budget; \
+                "sessionBudgetExceeded: the cpu budget of this session is 1s, and its cells have used 1.2s; \
                  open another session",
             ),
             (
                 said(Scope::Session, Budget::Heap, 10, 11),
-                "sessionBudgetExceeded: the cells of this session have 11 bytes of heap at a time, and 10 bytes is its \
-                 budget",
+                "sessionBudgetExceeded: the heap budget of this session is 10 bytes, and its cells want 11 bytes at a time",
             ),
         ] {
             assert_eq!(said, expected);

@@ -62,12 +62,15 @@ pub enum CapabilityError {
     Blank,
 }
 
-/// The capabilities that a V1 host has; the reference host offers just these.
+/// The capabilities that our host has. The reference host offers all whose names do not begin with `codemode.`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Known {
     /// `session/open` takes `outputTruncation`, `session/wait` and `session/terminate` take
     /// `maxOutputTokens`: the host can cut output to the budget, in the client's place.
     BoundedOutput,
+    /// `session/open` takes `budgets`, the client may ask for `session/usage`, and the response of a cell that crossed a
+    /// budget has `limit_exceeded`.
+    Budgets,
     /// Up to 4,096 delegate requests of a connection may be unanswered, rather than 1,024.
     DelegateCapacity,
     /// `session/open` takes `cellExecutionLimits`.
@@ -78,8 +81,9 @@ pub enum Known {
 
 impl Known {
     /// All of them.
-    pub const ALL: [Known; 4] = [
+    pub const ALL: [Known; 5] = [
         Known::BoundedOutput,
+        Known::Budgets,
         Known::DelegateCapacity,
         Known::CellExecutionLimits,
         Known::YieldObservation,
@@ -89,6 +93,7 @@ impl Known {
     pub const fn name(self) -> &'static str {
         match self {
             Known::BoundedOutput => BOUNDED_OUTPUT,
+            Known::Budgets => BUDGETS,
             Known::DelegateCapacity => DELEGATE_CAPACITY,
             Known::CellExecutionLimits => CELL_EXECUTION_LIMITS,
             Known::YieldObservation => YIELD_OBSERVATION,
@@ -106,7 +111,7 @@ impl CapabilitySet {
     /// The set without capabilities.
     pub const EMPTY: CapabilitySet = CapabilitySet(BTreeSet::new());
 
-    /// Every capability of V1.
+    /// Every known capability.
     pub fn all_known() -> CapabilitySet {
         Known::ALL.into_iter().map(Capability::from).collect()
     }
@@ -175,6 +180,8 @@ impl Decode for CapabilitySet {
 
 /// See [`Known::BoundedOutput`].
 pub const BOUNDED_OUTPUT: &str = "bounded-output-v1";
+/// See [`Known::Budgets`].
+pub const BUDGETS: &str = "codemode.budgets";
 /// See [`Known::DelegateCapacity`].
 pub const DELEGATE_CAPACITY: &str = "delegate-capacity-4096";
 /// See [`Known::CellExecutionLimits`].

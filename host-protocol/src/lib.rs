@@ -37,9 +37,12 @@
 //!
 //! The crate's `schema` folder holds JSON Schema and TypeScript types of the messages.
 
-pub use budget::{Budget, Budgets, LimitExceeded, SESSION_BUDGET_EXCEEDED, Scope, Unit};
+pub use budget::{
+    Budget, Budgets, LimitExceeded, SESSION_BUDGET_EXCEEDED, Scope, SessionBudgets, SessionUsage,
+    Unit,
+};
 pub use capability::{
-    BOUNDED_OUTPUT, CELL_EXECUTION_LIMITS, Capability, CapabilityError, CapabilitySet,
+    BOUNDED_OUTPUT, BUDGETS, CELL_EXECUTION_LIMITS, Capability, CapabilityError, CapabilitySet,
     DELEGATE_CAPACITY, Known, YIELD_OBSERVATION,
 };
 pub use content::{ContentItem, ImageDetail};

@@ -40,7 +40,7 @@ pub struct HostOffer {
 }
 
 impl HostOffer {
-    /// V1 with every known capability: what the reference host offers.
+    /// V1 with every known capability: what the reference host offers, and ours beyond it.
     pub fn v1() -> HostOffer {
         HostOffer { versions: SupportedVersions::v1(), capabilities: CapabilitySet::all_known() }
     }
@@ -97,13 +97,14 @@ impl Negotiated {
         let used: &[(bool, &'static str, Known)] = match message {
             ClientToHost::OperationYield { .. } => &[(true, "type", Known::YieldObservation)],
             ClientToHost::OperationRequest { request, .. } => match request {
-                Operation::Open { cell_execution_limits, output_truncation, .. } => &[
+                Operation::Open { cell_execution_limits, output_truncation, budgets, .. } => &[
                     (
                         cell_execution_limits.is_some(),
                         "request.cellExecutionLimits",
                         Known::CellExecutionLimits,
                     ),
                     (output_truncation.is_some(), "request.outputTruncation", Known::BoundedOutput),
+                    (budgets.is_some(), "request.budgets", Known::Budgets),
                 ],
                 Operation::Wait { max_output_tokens, .. }
                 | Operation::Terminate { max_output_tokens, .. } => &[(
@@ -111,6 +112,7 @@ impl Negotiated {
                     "request.maxOutputTokens",
                     Known::BoundedOutput,
                 )],
+                Operation::Usage { .. } => &[(true, "request.method", Known::Budgets)],
                 Operation::Execute { .. } | Operation::Shutdown { .. } => &[],
             },
             _ => &[],

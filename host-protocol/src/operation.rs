@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
-    CellId, Rule, SessionId, ToolDefinition,
+    CellId, Rule, SessionBudgets, SessionId, ToolDefinition,
     decode::{Decode, Value},
     fault::Fault,
 };
@@ -29,6 +29,10 @@ pub enum Operation {
         #[cfg_attr(test, ts(optional))]
         #[serde(skip_serializing_if = "Option::is_none")]
         output_truncation: Option<OutputTruncation>,
+        /// Limits on the session and its cells. Needs the capability `codemode.budgets`.
+        #[cfg_attr(test, ts(optional))]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        budgets: Option<Box<SessionBudgets>>,
     },
     /// Starts a cell.
     #[serde(rename = "session/execute")]
@@ -63,6 +67,12 @@ pub enum Operation {
         #[serde(skip_serializing_if = "Option::is_none")]
         max_output_tokens: Option<u64>,
     },
+    /// Asks what a session has used of its budgets. Needs the capability `codemode.budgets`.
+    #[serde(rename = "session/usage")]
+    Usage {
+        /// The session.
+        session_id: SessionId,
+    },
     /// Ends a session and all of its cells.
     #[serde(rename = "session/shutdown")]
     Shutdown {
@@ -79,6 +89,7 @@ impl Operation {
             | Operation::Execute { session_id, .. }
             | Operation::Wait { session_id, .. }
             | Operation::Terminate { session_id, .. }
+            | Operation::Usage { session_id }
             | Operation::Shutdown { session_id } => session_id,
         }
     }
@@ -90,6 +101,7 @@ impl Operation {
             Operation::Execute { .. } => "session/execute",
             Operation::Wait { .. } => "session/wait",
             Operation::Terminate { .. } => "session/terminate",
+            Operation::Usage { .. } => "session/usage",
             Operation::Shutdown { .. } => "session/shutdown",
         }
     }
@@ -100,12 +112,16 @@ impl Decode for Operation {
         const TAG: &str = "method";
         match value.tag(TAG, &METHODS)? {
             "session/open" => {
-                let [session_id, cell_execution_limits, output_truncation] =
-                    value.tagged(TAG, ["sessionId", "cellExecutionLimits", "outputTruncation"])?;
+                let [session_id, cell_execution_limits, output_truncation, budgets] = value
+                    .tagged(
+                        TAG,
+                        ["sessionId", "cellExecutionLimits", "outputTruncation", "budgets"],
+                    )?;
                 Ok(Operation::Open {
                     session_id: session_id.required()?,
                     cell_execution_limits: cell_execution_limits.optional()?,
                     output_truncation: output_truncation.optional()?,
+                    budgets: budgets.optional()?.map(Box::new),
                 })
             }
             "session/execute" => {
@@ -132,6 +148,10 @@ impl Decode for Operation {
                     cell_id: cell_id.required()?,
                     max_output_tokens: max_output_tokens.optional()?,
                 })
+            }
+            "session/usage" => {
+                let [session_id] = value.tagged(TAG, ["sessionId"])?;
+                Ok(Operation::Usage { session_id: session_id.required()? })
             }
             _ => {
                 let [session_id] = value.tagged(TAG, ["sessionId"])?;
@@ -290,5 +310,11 @@ impl Decode for OutputTokens {
 /// After how many milliseconds a cell yields whose request does not say.
 pub const DEFAULT_YIELD_TIME_MS: u64 = 10_000;
 
-const METHODS: [&str; 5] =
-    ["session/open", "session/execute", "session/wait", "session/terminate", "session/shutdown"];
+const METHODS: [&str; 6] = [
+    "session/open",
+    "session/execute",
+    "session/wait",
+    "session/terminate",
+    "session/shutdown",
+    "session/usage",
+];

@@ -117,6 +117,7 @@ impl OrderCheck {
         let session = operation.session_id().clone();
         let request = match operation {
             Operation::Open { .. } => Request::Open(session),
+            Operation::Usage { .. } => Request::Usage(session),
             Operation::Execute { .. } => Request::Execute(session),
             Operation::Wait { request, .. } => self.observation(session, &request.cell_id),
             Operation::Terminate { cell_id, .. } => self.observation(session, cell_id),
@@ -152,12 +153,20 @@ impl OrderCheck {
             match request {
                 Request::Shutdown(session) => drop(self.closing.remove(&session)),
                 Request::Observe { key, .. } => self.obscure(key),
-                Request::Open(_) | Request::Execute(_) | Request::Initial(_) => {}
+                Request::Open(_)
+                | Request::Usage(_)
+                | Request::Execute(_)
+                | Request::Initial(_) => {}
             }
             return Ok(());
         };
         match (request, value) {
             (Request::Open(session), OperationValue::SessionReady { session_id })
+                if session == *session_id =>
+            {
+                Ok(())
+            }
+            (Request::Usage(session), OperationValue::SessionUsage { session_id, .. })
                 if session == *session_id =>
             {
                 Ok(())
@@ -409,6 +418,7 @@ enum Opening {
 #[derive(Clone, Debug)]
 enum Request {
     Open(SessionId),
+    Usage(SessionId),
     Execute(SessionId),
     /// An execute that was answered with `execution/started`.
     Initial(CellKey),
@@ -424,7 +434,9 @@ impl Request {
     fn observes(&self, cell: &CellKey) -> bool {
         match self {
             Request::Initial(key) | Request::Observe { key, .. } => key == cell,
-            Request::Open(_) | Request::Execute(_) | Request::Shutdown(_) => false,
+            Request::Open(_) | Request::Usage(_) | Request::Execute(_) | Request::Shutdown(_) => {
+                false
+            }
         }
     }
 }

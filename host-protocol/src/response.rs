@@ -4,8 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+#[cfg(test)]
+use crate::budget::LimitOnWire;
 use crate::{
-    CellId, ContentItem, SessionId,
+    CellId, ContentItem, LimitExceeded, SessionId, SessionUsage,
     decode::{Decode, Value},
     fault::Fault,
 };
@@ -97,6 +99,14 @@ pub enum OperationValue {
         /// What became of the cell.
         outcome: WaitOutcome,
     },
+    /// What the session has used.
+    #[serde(rename = "session/usage")]
+    SessionUsage {
+        /// The session.
+        session_id: SessionId,
+        /// What it has used of its budgets, and what it may use.
+        usage: Box<SessionUsage>,
+    },
     /// The session and all of its cells have ended.
     #[serde(rename = "session/closed")]
     SessionClosed {
@@ -107,7 +117,13 @@ pub enum OperationValue {
 
 impl Decode for OperationValue {
     fn read(value: Value<'_>) -> Result<OperationValue, Fault> {
-        let types = ["session/ready", "execution/started", "wait/completed", "session/closed"];
+        let types = [
+            "session/ready",
+            "execution/started",
+            "wait/completed",
+            "session/closed",
+            "session/usage",
+        ];
         match value.tag("type", &types)? {
             "session/ready" => {
                 let [session_id] = value.tagged("type", ["sessionId"])?;
@@ -120,6 +136,13 @@ impl Decode for OperationValue {
             "wait/completed" => {
                 let [outcome] = value.tagged("type", ["outcome"])?;
                 Ok(OperationValue::WaitCompleted { outcome: outcome.required()? })
+            }
+            "session/usage" => {
+                let [session_id, usage] = value.tagged("type", ["sessionId", "usage"])?;
+                Ok(OperationValue::SessionUsage {
+                    session_id: session_id.required()?,
+                    usage: Box::new(usage.required()?),
+                })
             }
             _ => {
                 let [session_id] = value.tagged("type", ["sessionId"])?;
@@ -171,6 +194,15 @@ pub enum RuntimeResponse {
         content_items: Vec<ContentItem>,
         /// What it failed with; null when it completed.
         error_text: Option<String>,
+        /// The budget that it or its session crossed, if that is why it ended. Comes with the capability
+        /// `codemode.budgets` only.
+        #[cfg_attr(
+            test,
+            ts(optional, as = "Option<LimitOnWire>"),
+            schemars(with = "Option<LimitOnWire>")
+        )]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit_exceeded: Option<LimitExceeded>,
         /// How long the result lay ready before it was asked for, in nanoseconds.
         result_buffered_for_ns: u64,
         /// How long the host spent on the request that this answers, in nanoseconds.
@@ -197,6 +229,15 @@ pub enum RuntimeResponse {
 }
 
 impl RuntimeResponse {
+    /// The same as it is said without the capability `codemode.budgets`.
+    #[must_use]
+    pub fn without_limit(mut self) -> RuntimeResponse {
+        if let RuntimeResponse::Result { limit_exceeded, .. } = &mut self {
+            *limit_exceeded = None;
+        }
+        self
+    }
+
     /// The cell.
     pub fn cell_id(&self) -> &CellId {
         match self {
@@ -244,17 +285,20 @@ impl Decode for RuntimeResponse {
 }
 
 fn decode_result(value: Value<'_>) -> Result<RuntimeResponse, Fault> {
-    let [cell_id, content_items, error_text, buffered, duration] = value.object([
-        "cell_id",
-        "content_items",
-        "error_text",
-        "result_buffered_for_ns",
-        "code_mode_host_duration_ns",
-    ])?;
+    let [cell_id, content_items, error_text, limit_exceeded, buffered, duration] =
+        value.object([
+            "cell_id",
+            "content_items",
+            "error_text",
+            "limit_exceeded",
+            "result_buffered_for_ns",
+            "code_mode_host_duration_ns",
+        ])?;
     Ok(RuntimeResponse::Result {
         cell_id: cell_id.required()?,
         content_items: content_items.required()?,
         error_text: error_text.optional()?,
+        limit_exceeded: limit_exceeded.optional()?,
         result_buffered_for_ns: buffered.required()?,
         code_mode_host_duration_ns: duration.required()?,
     })

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use codemode_cells::SessionError;
 use codemode_host_protocol::{
     CellExecutionLimits, ClientToHost, Hello, HostToClient, Negotiated, Operation,
-    OutputTruncation, ReadyError, Rejection, SessionId,
+    OutputTruncation, ReadyError, Rejection, SessionBudgets, SessionId,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -90,12 +90,13 @@ impl Client {
     ///
     /// Cancel safety: a session that opens all the same ends with the connection.
     pub async fn open(&self, options: OpenOptions) -> Result<ClientSession, SessionError> {
-        let OpenOptions { session_id, cell_execution_limits, output_truncation } = options;
+        let OpenOptions { session_id, cell_execution_limits, output_truncation, budgets } = options;
         let session_id = session_id.unwrap_or_else(|| self.0.next_session_id());
         let request = Operation::Open {
             session_id: session_id.clone(),
             cell_execution_limits,
             output_truncation,
+            budgets: budgets.map(Box::new),
         };
         self.0.open(request).await?;
         Ok(ClientSession::new(Arc::clone(&self.0), session_id))
@@ -139,6 +140,8 @@ pub struct OpenOptions {
     pub cell_execution_limits: Option<CellExecutionLimits>,
     /// Who cuts output to its budget of tokens; the client when absent.
     pub output_truncation: Option<OutputTruncation>,
+    /// Budgets of the session and its cells. It gets no more than the host grants.
+    pub budgets: Option<SessionBudgets>,
 }
 
 /// Why there is no connection.

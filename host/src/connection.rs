@@ -13,9 +13,9 @@ use codemode_cells::{
     SessionOptions, Step,
 };
 use codemode_host_protocol::{
-    Answer, CapabilitySet, CellExecutionLimits, CellId, ClientToHost, DecodeError, Envelope,
-    ExecuteRequest, Hello, HostOffer, HostToClient, Known, Operation, OperationValue,
-    OutputTruncation, Rejection, RequestId, SessionId, Subject, negotiate,
+    Answer, BUDGETS, Budget, CapabilitySet, CellExecutionLimits, CellId, ClientToHost, DecodeError,
+    Envelope, ExecuteRequest, Hello, HostOffer, HostToClient, Known, Operation, OperationValue,
+    OutputTruncation, Rejection, RequestId, SessionBudgets, SessionId, Subject, negotiate,
 };
 
 use crate::{
@@ -139,6 +139,7 @@ impl Connection {
             true => LARGE_DELEGATE_CAPACITY,
             false => DELEGATE_CAPACITY,
         };
+        let has_budgets = agreed.capabilities.has(Known::Budgets);
         self.send(HostToClient::Ready {
             selected_version: agreed.version,
             capabilities: agreed.capabilities,
@@ -146,7 +147,8 @@ impl Connection {
         self.phase = Phase::Open(Box::new(Open {
             host: self.host.clone(),
             delegates: Arc::new(Delegates::new(Arc::clone(&self.outbox), capacity)),
-            operations: Operations::new(Arc::clone(&self.outbox)),
+            operations: Operations::new(Arc::clone(&self.outbox), has_budgets),
+            has_budgets,
             used_ids: UsedIds::default(),
             sessions: HashMap::new(),
             closed_sessions: ClosedSessions::default(),
@@ -221,6 +223,8 @@ struct Open {
     delegates: Arc<Delegates>,
     operations: Operations,
     used_ids: UsedIds,
+    /// Whether the client has asked for budgets.
+    has_budgets: bool,
     sessions: HashMap<SessionId, InProcessCodeModeSession>,
     closed_sessions: ClosedSessions,
 }
@@ -229,9 +233,32 @@ impl Open {
     fn operation(&mut self, id: RequestId, request: Operation) -> Result<(), ConnectionEnd> {
         self.use_id(id)?;
         let done = match request {
-            Operation::Open { session_id, cell_execution_limits, output_truncation } => self
-                .open_session(session_id, cell_execution_limits, output_truncation)
-                .map(|value| self.operations.answer(id, Answer::ok(value))),
+            Operation::Usage { .. } | Operation::Open { budgets: Some(_), .. }
+                if !self.has_budgets =>
+            {
+                Err(format!(
+                    "invalid code-mode request: {} needs the capability {BUDGETS}, which was not asked for",
+                    if matches!(request, Operation::Usage { .. }) {
+                        "session/usage"
+                    } else {
+                        "budgets"
+                    },
+                ))
+            }
+            Operation::Open { session_id, cell_execution_limits, output_truncation, budgets } => {
+                self.open_session(
+                    session_id,
+                    cell_execution_limits,
+                    output_truncation,
+                    budgets.map(|budgets| *budgets).unwrap_or_default(),
+                )
+                .map(|value| self.operations.answer(id, Answer::ok(value)))
+            }
+            Operation::Usage { session_id } => self.session(&session_id).map(|session| {
+                let usage = Box::new(session.usage_now());
+                let value = OperationValue::SessionUsage { session_id, usage };
+                self.operations.answer(id, Answer::ok(value));
+            }),
             Operation::Execute { session_id, request } => self.execute(id, session_id, request),
             Operation::Wait { session_id, request, max_output_tokens } => {
                 self.session(&session_id).map(|session| {
@@ -271,6 +298,7 @@ impl Open {
         id: SessionId,
         limits: Option<CellExecutionLimits>,
         truncation: Option<OutputTruncation>,
+        budgets: SessionBudgets,
     ) -> Result<OperationValue, String> {
         self.host.refuse_if_draining()?;
         if self.sessions.contains_key(&id) {
@@ -284,8 +312,9 @@ impl Open {
                 "this connection has opened {MAX_SESSIONS} sessions; open another connection"
             ));
         }
-        let mut options = self.host.session_options().clone();
-        apply(limits.unwrap_or_default(), &mut options);
+        let limits = limits.unwrap_or_default();
+        let mut options = self.host.session_options(with_heap(budgets, &limits));
+        apply(limits, &mut options);
         if truncation == Some(OutputTruncation::Server) {
             options.output = OutputPolicy::V1Server;
         }
@@ -370,10 +399,17 @@ fn apply(asked: CellExecutionLimits, options: &mut SessionOptions) {
         let asked = Duration::from_millis(ms);
         limits.max_yield_time = Some(limits.max_yield_time.map_or(asked, |most| most.min(asked)));
     }
-    if let Some(bytes) = asked.max_heap_size_bytes {
-        let asked = usize::try_from(bytes).unwrap_or(usize::MAX);
-        limits.cell.heap_bytes = limits.cell.heap_bytes.min(asked);
+}
+
+/// V1's limit on the heap is one on array buffers as well, unless the client asks for those by name.
+fn with_heap(budgets: SessionBudgets, limits: &CellExecutionLimits) -> SessionBudgets {
+    let Some(bytes) = limits.max_heap_size_bytes else { return budgets };
+    let mut cell = budgets.cell.unwrap_or_default();
+    for budget in [Budget::Heap, Budget::ArrayBuffers] {
+        let asked = cell.of(budget).map_or(bytes, |asked| asked.min(bytes));
+        cell.set(budget, Some(asked));
     }
+    SessionBudgets { cell: Some(cell), ..budgets }
 }
 
 /// Capabilities as a log shows them.

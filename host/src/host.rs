@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use codemode_cells::{InProcessCodeModeSession, SessionOptions};
+use codemode_cells::{HostLedger, InProcessCodeModeSession, SessionOptions};
+use codemode_host_protocol::{Budget, Budgets, Scope, SessionBudgets};
 use codemode_runtime_js::{Engine, EngineOptions, Isolation};
 use tokio::{runtime::Handle, sync::watch};
 
@@ -22,7 +23,8 @@ impl Host {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(options: HostOptions) -> Host {
+    pub fn new(mut options: HostOptions) -> Host {
+        options.session.host.get_or_insert_with(|| HostLedger::new(options.limits));
         Host(Arc::new(Inner {
             engine: Engine::with_options(EngineOptions {
                 isolation: options.isolation.clone(),
@@ -59,8 +61,27 @@ impl Host {
         }
     }
 
-    pub(crate) fn session_options(&self) -> &SessionOptions {
-        &self.0.options.session
+    /// How a session is opened whose client asks for `budgets`. It gets no more than it may ask for.
+    pub(crate) fn session_options(&self, budgets: SessionBudgets) -> SessionOptions {
+        let HostOptions { session, ceilings, .. } = &self.0.options;
+        let mut options = session.clone();
+        let SessionBudgets { cell, session } = budgets;
+        for (scope, asked, ceilings) in
+            [(Scope::Cell, cell, ceilings.cell), (Scope::Session, session, ceilings.session)]
+        {
+            for (budget, asked) in asked.unwrap_or_default().iter() {
+                let ceiling = ceilings.of(budget).or(options.limits.of(scope, budget));
+                let granted = ceiling.map_or(asked, |ceiling| asked.min(ceiling));
+                options.limits.set(scope, budget, Some(granted));
+            }
+        }
+        options
+    }
+
+    /// How many clients there may be over WebSocket.
+    pub(crate) fn max_connections(&self) -> usize {
+        let limit = self.0.options.limits.of(Budget::Connections);
+        limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn new_session(&self, options: SessionOptions) -> InProcessCodeModeSession {
@@ -74,11 +95,25 @@ impl std::fmt::Debug for Host {
     }
 }
 
+/// How much of each budget a client may ask for. A budget without a ceiling has that of its default: clients may ask for
+/// less, and not for more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionCeilings {
+    /// For each cell.
+    pub cell: Budgets,
+    /// For all cells of a session together.
+    pub session: Budgets,
+}
+
 /// How a host behaves.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
-    /// What sessions allow, if their clients do not ask for less.
+    /// What sessions allow, if their clients do not ask for other budgets.
     pub session: SessionOptions,
+    /// How much clients may ask for.
+    pub ceilings: SessionCeilings,
+    /// What all sessions may use together, and how many clients over WebSocket there may be.
+    pub limits: Budgets,
     /// How long running cells have to come to an end once the host is told to stop.
     pub drain_grace: Duration,
     /// What keeps cells from this process, and from each other. `codemode host` gives each session processes of its own;
@@ -93,6 +128,15 @@ impl Default for HostOptions {
         // them in V1's words. A cell that talks much leaves most places to others.
         session.limits.open_calls = 8_192;
         session.limits.open_notifications = 256;
-        HostOptions { session, drain_grace: Duration::from_secs(5), isolation: Isolation::None }
+        HostOptions {
+            session,
+            ceilings: SessionCeilings::default(),
+            limits: Budgets::default()
+                .with(Budget::LiveCells, 20_000)
+                .with(Budget::UnreadBytes, 1 << 30)
+                .with(Budget::Connections, 1_024),
+            drain_grace: Duration::from_secs(5),
+            isolation: Isolation::None,
+        }
     }
 }

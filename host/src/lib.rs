@@ -7,7 +7,7 @@ pub use codemode_runtime_js::Isolation;
 #[cfg(target_os = "linux")]
 pub use codemode_runtime_js::process;
 pub use connection::ConnectionEnd;
-pub use host::{Host, HostOptions};
+pub use host::{Host, HostOptions, SessionCeilings};
 pub use transport::{
     Listen, ListenError, ServeError, ServeOptions, WebSocketOptions, serve, serve_stream,
 };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use codemode_host_protocol::LimitExceeded;
 use serde::{Deserialize, Serialize};
 
 /// An exception that a cell did not catch, or a reason why its source is no cell.
@@ -22,6 +23,8 @@ pub struct CellError {
     pub stack: Option<String>,
     /// What to do about it, where we know.
     pub hint: Option<String>,
+    /// The limit that the cell was told it is at, and let pass. The name is its code then.
+    pub limit: Option<LimitExceeded>,
 }
 
 impl CellError {

@@ -98,6 +98,17 @@ pub enum Outcome {
     Crashed(RuntimeCrash),
 }
 
+impl Outcome {
+    /// The limit that it ended at, if it did.
+    pub fn limit_exceeded(&self) -> Option<LimitExceeded> {
+        match self {
+            Outcome::LimitExceeded(limit) => Some(*limit),
+            Outcome::Failed(error) => error.limit,
+            Outcome::Completed | Outcome::Terminated | Outcome::Crashed(_) => None,
+        }
+    }
+}
+
 /// The process that a cell ran in has gone, and the cell with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error(

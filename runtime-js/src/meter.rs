@@ -29,6 +29,13 @@ impl Meter {
         self.timers.limit.store(limits.timers, Ordering::Relaxed);
     }
 
+    /// What is used of `budget`, of those that are counted here.
+    pub(crate) fn used(&self, budget: Budget) -> usize {
+        let gauges = [&self.heap, &self.buffers, &self.timers];
+        let gauge = gauges.into_iter().find(|gauge| gauge.budget == budget);
+        gauge.map_or(0, |gauge| gauge.amount.load(Ordering::Relaxed))
+    }
+
     /// A heap that had `old` bytes has `new` ones.
     pub(crate) fn heap_changed(&self, old: usize, new: usize) -> Result<(), LimitExceeded> {
         self.heap.amount.fetch_sub(old, Ordering::Relaxed);

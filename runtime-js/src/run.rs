@@ -185,18 +185,29 @@ fn fire_timer(
     }
 }
 
-/// Why a cell failed that did not catch `exception`. One with which it was told that it is at a limit ends it as one that
-/// is over that limit.
+/// Why a cell failed that did not catch `exception`. One with which it was told that it is at a limit goes by the limit's
+/// code.
 fn failure<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &CellState,
     exception: v8::Local<'s, v8::Value>,
 ) -> Failure {
-    if let Some(limit) = globals::refused_limit(scope, exception) {
-        state.over.borrow_mut().get_or_insert(Over::Limit(limit));
-        return None;
+    let limit = globals::refused_limit(scope, exception);
+    let mut error = stack::describe(scope, state, exception)?;
+    if let Some(limit) = limit {
+        let code = limit.code();
+        let message = error.message.strip_prefix(code).and_then(|rest| rest.strip_prefix(": "));
+        if let Some(message) = message {
+            error.message = message.to_owned();
+        }
+        if let (Some(name), Some(stack)) = (&error.name, &error.stack) {
+            let rest = stack.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix(": "));
+            error.stack = rest.map(str::to_owned).or_else(|| error.stack.clone());
+        }
+        error.name = Some(code.to_owned());
+        error.limit = Some(limit);
     }
-    stack::describe(scope, state, exception)
+    Some(error)
 }
 
 /// Nothing outside can wake the cell any more, and nothing inside will.

@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use codemode_host_protocol::Budget;
 use parking_lot::Mutex;
 
 #[cfg(target_os = "linux")]
@@ -59,6 +60,11 @@ impl Tenant {
             meter: Arc::default(),
             idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
         }
+    }
+
+    /// What the tenant's running cells use together of `budget`: heap, array buffers or timers. Of others, 0.
+    pub fn used(&self, budget: Budget) -> u64 {
+        self.meter.used(budget) as u64
     }
 
     /// Starts a cell. Returns at once; all that the cell does, a bad source included, is told to `sink`.

@@ -1,6 +1,7 @@
 //! What a cell or a session may not exceed, and who learns of it.
 
 use codemode_cells::{CodeModeSession, SessionError};
+use codemode_host_protocol::Budget;
 
 use crate::support::{Lab, MINUTE, now, request};
 
@@ -16,7 +17,7 @@ async fn a_call_too_many_fails_and_the_others_go_on() {
     lab.desk.until("notify 1 call refused").await;
     lab.desk.answer("1 tool-1", "4");
     let shown = crate::support::show(&cell.response.await.unwrap());
-    assert!(shown.contains("this cell has 3 tool calls open"), "{shown}");
+    assert!(shown.contains("OpenToolCallLimitExceeded: the cell has 3 tool calls open"), "{shown}");
     assert!(shown.ends_with(r#""4", "5"]"#), "{shown}");
 }
 
@@ -31,13 +32,13 @@ async fn inputs_of_open_calls_count_with_their_bytes() {
 
 #[tokio::test]
 async fn a_session_has_room_for_so_many_cells() {
-    let lab = Lab::with(|options| options.limits.live_cells = 2);
+    let lab = Lab::with(|options| options.limits.session.set(Budget::LiveCells, Some(2)));
     let cells = [lab.start("await tools.ask(1)"), lab.start("await tools.ask(2)")];
     let refused = now(lab.session.execute(lab.step.clone(), request("", MINUTE))).unwrap_err();
     assert_eq!(refused, SessionError::TooManyCells { limit: 2, live: "1, 2".to_owned() });
     assert_eq!(
         refused.to_string(),
-        "the session has 2 live cells, and may not have more; wait for or terminate some: 1, 2"
+        "LiveCellLimitExceeded: the session has 2 live cells, and may not have more; wait for or terminate some: 1, 2"
     );
     drop(cells);
     lab.terminate("1").await;
@@ -49,7 +50,7 @@ async fn a_session_has_room_for_so_many_cells() {
 
 #[tokio::test]
 async fn unread_output_is_bounded_across_cells() {
-    let lab = Lab::with(|options| options.limits.unread_bytes = 1000);
+    let lab = Lab::with(|options| options.limits.session.set(Budget::UnreadBytes, Some(1000)));
     // Finished and unread: makes room for the next.
     drop(lab.start("text('x'.repeat(900))"));
     lab.until_idle().await;

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod budgets;
 mod desk;
 mod ends;
 mod life;

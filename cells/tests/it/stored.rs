@@ -1,5 +1,7 @@
 //! `store` and `load` across the cells of a session.
 
+use codemode_host_protocol::Budget;
+
 use crate::support::Lab;
 
 #[tokio::test]
@@ -48,7 +50,7 @@ async fn values_are_committed_before_the_result_is_told() {
 
 #[tokio::test]
 async fn a_cell_that_stores_more_than_there_may_be_is_told_at_once() {
-    let lab = Lab::with(|options| options.limits.stored_bytes = 1000);
+    let lab = Lab::with(|options| options.limits.session.set(Budget::StoredBytes, Some(1000)));
     let source =
         "store('a', 1); try { store('b', 'x'.repeat(1000)) } catch (e) { text(e.message) }";
     let shown = lab.run(source).await;
@@ -58,7 +60,7 @@ async fn a_cell_that_stores_more_than_there_may_be_is_told_at_once() {
 
 #[tokio::test]
 async fn a_cell_whose_values_find_no_room_is_told_and_stores_nothing() {
-    let lab = Lab::with(|options| options.limits.stored_bytes = 1000);
+    let lab = Lab::with(|options| options.limits.session.set(Budget::StoredBytes, Some(1000)));
     lab.run("store('a', 'x'.repeat(600))").await;
     let shown = lab.run("text('kept'); store('a', 2); store('b', 'x'.repeat(600))").await;
     assert_eq!(shown, r#"result["kept"]"#);

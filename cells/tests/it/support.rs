@@ -52,7 +52,12 @@ impl Lab {
 
     /// Waits until no cell has an isolate any more.
     pub(crate) async fn until_idle(&self) {
-        while self.session.running_cells() > 0 {
+        self.until_running(0).await;
+    }
+
+    /// Waits until so many cells have an isolate, or fewer.
+    pub(crate) async fn until_running(&self, cells: usize) {
+        while self.session.running_cells() > cells {
             tokio::task::yield_now().await;
         }
     }

@@ -1,12 +1,12 @@
 //! What holds for every message, and for every stream of bytes.
 
 use codemode_host_protocol::{
-    Answer, Capability, CapabilitySet, CellExecutionLimits, CellId, ClientToHost, ContentItem,
-    DelegateId, DelegateRequest, DelegateValue, Envelope, ExecuteRequest, FrameDecoder, HEADER_LEN,
-    Hello, HostToClient, ImageDetail, Json, Operation, OperationValue, OutputTokens,
-    OutputTruncation, ProtocolVersion, Rejection, RequestId, Rule, RuntimeResponse, SessionId,
-    SupportedVersions, ToolDefinition, ToolInvocation, ToolKind, ToolName, WaitOutcome,
-    WaitRequest, encode_frame,
+    Answer, Budget, Budgets, Capability, CapabilitySet, CellExecutionLimits, CellId, ClientToHost,
+    ContentItem, DelegateId, DelegateRequest, DelegateValue, Envelope, ExecuteRequest,
+    FrameDecoder, HEADER_LEN, Hello, HostToClient, ImageDetail, Json, LimitExceeded, Operation,
+    OperationValue, OutputTokens, OutputTruncation, ProtocolVersion, Rejection, RequestId, Rule,
+    RuntimeResponse, Scope, SessionBudgets, SessionId, SessionUsage, SupportedVersions,
+    ToolDefinition, ToolInvocation, ToolKind, ToolName, WaitOutcome, WaitRequest, encode_frame,
 };
 use proptest::{
     collection::{btree_set, vec},
@@ -277,13 +277,15 @@ fn operation() -> impl Strategy<Value = Operation> {
     let wait = (cell_id(), any::<u64>())
         .prop_map(|(cell_id, yield_time_ms)| WaitRequest { cell_id, yield_time_ms });
     prop_oneof![
-        (session_id(), option::of(limits), option::of(truncation)).prop_map(
-            |(session_id, cell_execution_limits, output_truncation)| Operation::Open {
-                session_id,
-                cell_execution_limits,
-                output_truncation
-            }
-        ),
+        (session_id(), option::of(limits), option::of(truncation), option::of(session_budgets()))
+            .prop_map(|(session_id, cell_execution_limits, output_truncation, budgets)| {
+                Operation::Open {
+                    session_id,
+                    cell_execution_limits,
+                    output_truncation,
+                    budgets: budgets.map(Box::new),
+                }
+            }),
         (session_id(), execute_request())
             .prop_map(|(session_id, request)| Operation::Execute { session_id, request }),
         (session_id(), wait, option::of(any::<u64>())).prop_map(
@@ -300,6 +302,7 @@ fn operation() -> impl Strategy<Value = Operation> {
                 max_output_tokens
             }
         ),
+        session_id().prop_map(|session_id| Operation::Usage { session_id }),
         session_id().prop_map(|session_id| Operation::Shutdown { session_id }),
     ]
 }
@@ -352,6 +355,9 @@ fn operation_value() -> impl Strategy<Value = OperationValue> {
         session_id().prop_map(|session_id| OperationValue::SessionReady { session_id }),
         cell_id().prop_map(|cell_id| OperationValue::ExecutionStarted { cell_id }),
         outcome.prop_map(|outcome| OperationValue::WaitCompleted { outcome }),
+        (session_id(), session_usage()).prop_map(|(session_id, usage)| {
+            OperationValue::SessionUsage { session_id, usage: Box::new(usage) }
+        }),
         session_id().prop_map(|session_id| OperationValue::SessionClosed { session_id }),
     ]
 }
@@ -359,15 +365,26 @@ fn operation_value() -> impl Strategy<Value = OperationValue> {
 fn runtime_response() -> impl Strategy<Value = RuntimeResponse> {
     let items = || vec(content_item(), 0..4);
     prop_oneof![
-        (cell_id(), items(), option::of(text()), any::<u64>(), any::<u64>()).prop_map(
-            |(cell_id, content_items, error_text, buffered, duration)| RuntimeResponse::Result {
-                cell_id,
-                content_items,
-                error_text,
-                result_buffered_for_ns: buffered,
-                code_mode_host_duration_ns: duration,
-            }
-        ),
+        (
+            cell_id(),
+            items(),
+            option::of(text()),
+            option::of(limit_exceeded()),
+            any::<u64>(),
+            any::<u64>()
+        )
+            .prop_map(
+                |(cell_id, content_items, error_text, limit_exceeded, buffered, duration)| {
+                    RuntimeResponse::Result {
+                        cell_id,
+                        content_items,
+                        error_text,
+                        limit_exceeded,
+                        result_buffered_for_ns: buffered,
+                        code_mode_host_duration_ns: duration,
+                    }
+                }
+            ),
         (cell_id(), items(), any::<u64>()).prop_map(
             |(cell_id, content_items, code_mode_host_duration_ns)| RuntimeResponse::Yielded {
                 cell_id,
@@ -383,6 +400,35 @@ fn runtime_response() -> impl Strategy<Value = RuntimeResponse> {
             }
         ),
     ]
+}
+
+fn session_budgets() -> impl Strategy<Value = SessionBudgets> {
+    let of = |scope| option::of(budgets(move |budget: Budget| budget.is_of(scope)));
+    (of(Scope::Cell), of(Scope::Session))
+        .prop_map(|(cell, session)| SessionBudgets { cell, session })
+}
+
+fn budgets(is_in: impl Fn(Budget) -> bool) -> impl Strategy<Value = Budgets> {
+    let all: Vec<_> = Budget::ALL.into_iter().filter(|budget| is_in(*budget)).collect();
+    vec((select(all), any::<u64>()), 0..4).prop_map(Budgets::from_iter)
+}
+
+fn session_usage() -> impl Strategy<Value = SessionUsage> {
+    let all = || budgets(|_| true);
+    (all(), all(), all(), option::of(limit_exceeded())).prop_map(
+        |(used, limits, cell_limits, exceeded)| SessionUsage {
+            used,
+            limits,
+            cell_limits,
+            exceeded,
+        },
+    )
+}
+
+fn limit_exceeded() -> impl Strategy<Value = LimitExceeded> {
+    let scope = select(&[Scope::Cell, Scope::Session, Scope::Host][..]);
+    (scope, select(&Budget::ALL[..]), any::<u64>(), any::<u64>())
+        .prop_map(|(scope, budget, limit, used)| LimitExceeded { scope, budget, limit, used })
 }
 
 fn content_item() -> impl Strategy<Value = ContentItem> {

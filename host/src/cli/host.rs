@@ -5,7 +5,13 @@ use std::{io::Write as _, num::NonZero, time::Duration};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use super::{UsageError, exit, isolation::IsolationKind, report, units};
+use super::{
+    UsageError,
+    budgets::{self, BudgetArguments},
+    exit,
+    isolation::IsolationKind,
+    report, units,
+};
 use crate::{HostOptions, Listen, ServeError, ServeOptions, WebSocketOptions, serve};
 
 /// Run sessions for other programs, on stdio or over WebSocket
@@ -20,6 +26,7 @@ use crate::{HostOptions, Listen, ServeError, ServeOptions, WebSocketOptions, ser
 /// Exit codes: 0 the client left, or all was drained; 1 the connection broke; 2 bad usage, or it cannot listen;
 /// 143 stopped at once.
 #[derive(Debug, Args)]
+#[command(after_long_help = budgets::host_help())]
 pub(super) struct HostArguments {
     /// Where to listen: stdio, or ws://ADDRESS:PORT
     #[arg(long, value_name = "WHERE", default_value = "stdio")]
@@ -40,6 +47,9 @@ pub(super) struct HostArguments {
     /// What keeps cells from this process, and sessions from each other
     #[arg(long, value_enum, value_name = "HOW", default_value_t = IsolationKind::OF_HOST)]
     isolation: IsolationKind,
+
+    #[command(flatten)]
+    budgets: BudgetArguments,
 
     /// What to log to stderr: off, error, warn, info, debug, trace, or a filter such as codemode_host=debug
     #[arg(long, value_name = "FILTER", default_value = "warn")]
@@ -62,19 +72,22 @@ pub(super) fn run_drop_in() -> Result<u8, UsageError> {
         allow_origin: Vec::new(),
         drain_grace: HostOptions::default().drain_grace,
         isolation: IsolationKind::OF_HOST,
+        budgets: BudgetArguments::none(),
         log: "warn".to_owned(),
     })
 }
 
 pub(super) fn run(arguments: HostArguments) -> Result<u8, UsageError> {
     log_to_stderr(&arguments.log)?;
+    let mut host = HostOptions {
+        drain_grace: arguments.drain_grace,
+        isolation: arguments.isolation.isolation(),
+        ..HostOptions::default()
+    };
+    arguments.budgets.apply_to_host(&mut host);
     let options = ServeOptions {
         listen: arguments.listen,
-        host: HostOptions {
-            drain_grace: arguments.drain_grace,
-            isolation: arguments.isolation.isolation(),
-            ..HostOptions::default()
-        },
+        host,
         web_socket: WebSocketOptions {
             token: arguments.token,
             allowed_origins: arguments.allow_origin,

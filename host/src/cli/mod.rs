@@ -11,6 +11,7 @@ use codemode_cells::Step;
 
 use crate::workspace::{Permissions, Workspace};
 
+mod budgets;
 mod doctor;
 mod host;
 mod isolation;

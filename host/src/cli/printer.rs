@@ -393,6 +393,9 @@ struct FrameLine<'a> {
 #[derive(Serialize)]
 struct UsageLine {
     wall_ms: f64,
+    cpu_ms: f64,
+    heap_bytes: usize,
+    buffer_bytes: usize,
     output_bytes: usize,
     output_items: usize,
     tool_calls: u64,
@@ -402,6 +405,9 @@ impl UsageLine {
     fn of(usage: Usage) -> UsageLine {
         UsageLine {
             wall_ms: usage.wall.as_secs_f64() * 1000.0,
+            cpu_ms: usage.cpu.as_secs_f64() * 1000.0,
+            heap_bytes: usage.heap_bytes,
+            buffer_bytes: usage.buffer_bytes,
             output_bytes: usage.output_bytes,
             output_items: usage.output_items,
             tool_calls: usage.tool_calls,

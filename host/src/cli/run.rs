@@ -13,13 +13,15 @@ use codemode_cells::{
     InProcessCodeModeSession, SessionLimits, SessionOptions, Step,
 };
 use codemode_host_protocol::{
-    Budget, CellId, ContentItem, Json, LimitExceeded, ToolFailure, ToolInvocation,
+    Budget, CellId, ContentItem, Json, LimitExceeded, Scope, ToolFailure, ToolInvocation,
 };
 use codemode_runtime_js::{Engine, EngineOptions, Isolation, Limits, Usage, WhenStuck};
 use tokio::sync::oneshot;
 
 use super::{
-    UsageError, WorkspaceArguments, exit,
+    UsageError, WorkspaceArguments,
+    budgets::{self, BudgetArguments},
+    exit,
     isolation::IsolationKind,
     printer::{Happening, Printer, Style},
     report, units, workspace_step,
@@ -33,6 +35,7 @@ use crate::workspace::{OutputChunk, OutputObserver};
 ///
 /// Exit codes: 0 done, 1 the cell failed, 2 bad usage, 124 time limit, 130 interrupted.
 #[derive(Debug, Args)]
+#[command(after_long_help = budgets::run_help())]
 pub(super) struct RunArguments {
     /// The cell's source; - is stdin
     #[arg(default_value = "-")]
@@ -45,13 +48,16 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Limits")]
     timeout: Option<Duration>,
 
-    /// Let the cell have this much JavaScript heap
+    /// Let the cell have this much JavaScript heap, and as much in array buffers
     #[arg(long, value_name = "SIZE", value_parser = units::heap_bytes, default_value = "256MiB", help_heading = "Limits")]
     heap_limit: usize,
 
     /// What keeps the cell from this process
     #[arg(long, value_enum, value_name = "HOW", default_value_t = IsolationKind::None, help_heading = "Limits")]
     isolation: IsolationKind,
+
+    #[command(flatten)]
+    budgets: BudgetArguments,
 
     /// Cancel each tool call that takes longer than this
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Limits")]
@@ -160,10 +166,16 @@ async fn run_cell(
         isolation,
         ..EngineOptions::default()
     });
-    let limits =
-        Limits { heap_bytes: arguments.heap_limit, wall: arguments.timeout, ..Limits::default() };
+    let cell = Limits {
+        heap_bytes: arguments.heap_limit,
+        buffer_bytes: arguments.heap_limit,
+        wall: arguments.timeout,
+        ..Limits::default()
+    };
+    let mut limits = SessionLimits { cell, ..SessionLimits::default() };
+    arguments.budgets.apply_to_session(&mut limits).map_err(UsageError::new)?;
     let options = SessionOptions {
-        limits: SessionLimits { cell: limits, ..SessionLimits::default() },
+        limits,
         file,
         console: arguments.console,
         when_stuck: WhenStuck::Fail,
@@ -217,8 +229,9 @@ fn explain(ending: &Ending, arguments: &RunArguments) -> u8 {
     let code = match ending {
         Ending::Completed => return exit::OK,
         Ending::Terminated => exit::TERMINATED,
-        Ending::LimitExceeded(CellLimit::Engine(LimitExceeded {
-            budget: Budget::Wall, ..
+        Ending::LimitExceeded(CellLimit::Budget(LimitExceeded {
+            budget: Budget::Wall | Budget::Cpu,
+            ..
         })) => exit::TIME_LIMIT,
         Ending::Failed(_) | Ending::LimitExceeded(_) | Ending::Crashed(_) => exit::FAILED,
     };
@@ -232,18 +245,24 @@ fn explain(ending: &Ending, arguments: &RunArguments) -> u8 {
         Ending::Crashed(crash) => report::error(&crash.to_string()),
         Ending::LimitExceeded(limit) => {
             report::error(&limit.to_string());
-            match limit {
-                CellLimit::Engine(LimitExceeded { budget: Budget::Wall, .. }) => {
-                    report::hint("a longer --timeout would let it go on");
-                }
-                CellLimit::Engine(LimitExceeded { budget: Budget::Heap, .. }) => {
-                    report::hint("a larger --heap-limit would give it more");
-                }
-                _ => {}
+            if let Some(limit) = limit.exceeded() {
+                report::hint(&more(&limit));
             }
         }
     }
     code
+}
+
+/// What gives a cell more.
+fn more(limit: &LimitExceeded) -> String {
+    match (limit.scope, limit.budget) {
+        (Scope::Cell, Budget::Wall) => "a longer --timeout would let it go on".to_owned(),
+        (Scope::Cell, Budget::Heap | Budget::ArrayBuffers) => {
+            "a larger --heap-limit would give it more".to_owned()
+        }
+        (Scope::Cell, budget) => format!("--budget {budget}=… would give it more"),
+        (scope, budget) => format!("--budget {}.{budget}=… would give it more", scope.name()),
+    }
 }
 
 /// Passes on what the cell does to the printer, without waiting for it.

@@ -17,13 +17,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// `256MiB`, `1G`, or a number of bytes.
 pub(super) fn heap_bytes(text: &str) -> Result<usize, String> {
-    let size: bytesize::ByteSize =
-        text.parse().map_err(|error| format!("{error}; write it like 256MiB or 1GB"))?;
-    let bytes = usize::try_from(size.as_u64()).map_err(|error| error.to_string())?;
+    let bytes = usize::try_from(bytes(text)?).map_err(|error| error.to_string())?;
     if !(MIN_HEAP_BYTES..=MAX_HEAP_BYTES).contains(&bytes) {
         return Err(String::from("must be from 8MiB to 64GiB"));
     }
     Ok(bytes)
+}
+
+/// `64MiB`, `1G`, or a number of bytes.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let size: bytesize::ByteSize =
+        text.parse().map_err(|error| format!("{error}; write it like 256MiB or 1GB"))?;
+    Ok(size.as_u64())
 }
 
 /// Less than this and V8's own objects are most of it.

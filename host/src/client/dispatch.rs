@@ -110,6 +110,12 @@ fn answered(
         (Waiting::Opened(reply), result) => {
             send(Some(reply), result.map(drop).map_err(SessionError::Refused));
         }
+        (Waiting::Usage(reply), Ok(OperationValue::SessionUsage { usage, .. })) => {
+            send(Some(reply), Ok(*usage));
+        }
+        (Waiting::Usage(reply), Err(message)) => {
+            send(Some(reply), Err(SessionError::Refused(message)));
+        }
         (Waiting::ShutDown { session, reply }, result) => {
             send(Some(reply), result.map(drop).map_err(SessionError::Refused));
             return tables.take_session(&session);

@@ -12,8 +12,8 @@ use codemode_cells::{
     CellRequest, CodeModeSession, Delivery, SessionError, SessionFuture, StartedCell, Step,
 };
 use codemode_host_protocol::{
-    CellId, ExecuteRequest, Known, Operation, OutputTokens, RequestId, SessionId, WaitOutcome,
-    WaitRequest,
+    CellId, ExecuteRequest, Known, Operation, OutputTokens, RequestId, SessionId, SessionUsage,
+    WaitOutcome, WaitRequest,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -139,6 +139,18 @@ impl CodeModeSession for ClientSession {
         let observer = self.shared.state.0.lock().cells.get(&cell).and_then(|entry| entry.observer);
         if let Some(id) = observer {
             self.shared.yield_now(id);
+        }
+    }
+
+    fn usage(&self) -> SessionFuture<SessionUsage> {
+        if self.shut_down.load(Ordering::Acquire) {
+            return Box::pin(std::future::ready(Err(SessionError::ShutDown)));
+        }
+        let (reply, answer) = oneshot::channel();
+        let request = Operation::Usage { session_id: self.id.clone() };
+        match self.shared.request(request, |_, _| Waiting::Usage(reply)) {
+            Ok(_) => Box::pin(received(answer)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use codemode_cells::{Delivery, SessionError, Step};
 use codemode_host_protocol::{
     CellId, ClientToHost, ContentItem, DelegateId, Known, Negotiated, Operation, RequestId,
-    RuntimeResponse, SessionId, WaitOutcome,
+    RuntimeResponse, SessionId, SessionUsage, WaitOutcome,
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -208,6 +208,8 @@ pub(super) enum Waiting {
     Opened(Reply<()>),
     /// One who ends a session.
     ShutDown { session: SessionId, reply: Reply<()> },
+    /// One who asks what a session has used.
+    Usage(Reply<SessionUsage>),
     /// One whose cell is to start.
     Started { session: SessionId, step: Arc<Step>, reply: Option<Reply<Started>> },
     /// One who wants a cell's first response, its next or its last.
@@ -237,6 +239,7 @@ impl Waiting {
             Waiting::Opened(reply) | Waiting::ShutDown { reply, .. } => {
                 drop(reply.send(Err(error)))
             }
+            Waiting::Usage(reply) => drop(reply.send(Err(error))),
             Waiting::Started { reply, .. } => send(reply, Err(error)),
             Waiting::Response { reply, .. } => send(reply, Err(error)),
         }

@@ -26,6 +26,8 @@ pub(crate) type Observation = (SessionId, CellId);
 
 struct Shared {
     outbox: Arc<Outbox>,
+    /// Whether the client has asked for budgets.
+    has_budgets: bool,
     open: Mutex<HashMap<RequestId, Open>>,
 }
 
@@ -47,8 +49,8 @@ enum Kind {
 }
 
 impl Operations {
-    pub(crate) fn new(outbox: Arc<Outbox>) -> Operations {
-        Operations(Arc::new(Shared { outbox, open: Mutex::default() }))
+    pub(crate) fn new(outbox: Arc<Outbox>, has_budgets: bool) -> Operations {
+        Operations(Arc::new(Shared { outbox, has_budgets, open: Mutex::default() }))
     }
 
     /// Answers an operation now.
@@ -197,6 +199,12 @@ impl Shared {
     fn wait_completed(&self, id: RequestId, outcome: Result<Delivery<WaitOutcome>, SessionError>) {
         match outcome {
             Ok(delivery) => delivery.hand_over(|outcome| {
+                let outcome = match outcome {
+                    WaitOutcome::LiveCell(response) => WaitOutcome::LiveCell(self.said(response)),
+                    WaitOutcome::MissingCell(response) => {
+                        WaitOutcome::MissingCell(self.said(response))
+                    }
+                };
                 self.answer(id, Answer::ok(OperationValue::WaitCompleted { outcome }));
             }),
             Err(error) => self.answer(id, Answer::error(error)),
@@ -211,8 +219,16 @@ impl Shared {
         }
     }
 
+    /// A response in the words that were agreed on.
+    fn said(&self, response: RuntimeResponse) -> RuntimeResponse {
+        match self.has_budgets {
+            true => response,
+            false => response.without_limit(),
+        }
+    }
+
     fn initial_response(&self, id: RequestId, response: RuntimeResponse) {
-        self.send_initial(id, Answer::ok(response));
+        self.send_initial(id, Answer::ok(self.said(response)));
     }
 
     fn send_initial(&self, id: RequestId, result: Answer<RuntimeResponse>) {

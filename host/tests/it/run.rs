@@ -111,6 +111,47 @@ fn limits_have_their_codes() {
 }
 
 #[test]
+fn budgets_are_set_by_name() {
+    check(
+        &["--budget", "outputItems=1", "--budget", "timers=3"],
+        "text(1); text(2)",
+        expect![[r#"
+            1
+            2> error: OutputLimitExceeded: the cell showed more than its 1 items
+            2> hint: --budget outputItems=… would give it more
+            = 1
+        "#]],
+    );
+    check(
+        &["--budget", "cpu=50ms"],
+        "while (true);",
+        expect![[r#"
+            2> error: CpuLimitExceeded: the cell computed for longer than its 50ms
+            2> hint: --budget cpu=… would give it more
+            = 124
+        "#]],
+    );
+    check(
+        &["--budget", "host.connections=1"],
+        "1",
+        expect![[r#"
+            2> error: host.connections is a budget of hosts, and this runs one cell
+            = 2
+        "#]],
+    );
+    check(
+        &["--budget", "gold=1"],
+        "1",
+        expect![[r#"
+            2> error: invalid value 'gold=1' for '--budget <NAME=LIMIT>': a cell has no budget `gold`; it has heap, arrayBuffers, cpu, wall, outputBytes, outputItems, storedBytes, storedValues, toolCalls, openToolCalls, argumentBytes, resultBytes, timers, sourceBytes, depth
+            2> 
+            2> For more information, try '--help'.
+            = 2
+        "#]],
+    );
+}
+
+#[test]
 fn a_slow_tool_is_cancelled() {
     check(
         &["-q", "--allow-exec", "--tool-timeout", "50ms"],

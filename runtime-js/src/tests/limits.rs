@@ -192,7 +192,7 @@ fn each_budget_is_kept_to_the_last() {
         let report = Trial::start(CellSpec { limits, ..spec(within_it) }).finish();
         assert_eq!(report.end.outcome, Outcome::Completed, "{budget}: {within_it}");
         let mut report = Trial::start(CellSpec { limits, ..spec(beyond) }).finish();
-        let Outcome::LimitExceeded(over) = &report.end.outcome else {
+        let Some(over) = report.end.outcome.limit_exceeded() else {
             panic!("{budget}: {:?}", report.end.outcome)
         };
         assert_eq!((over.scope, over.budget, over.limit), (Scope::Cell, budget, limit));

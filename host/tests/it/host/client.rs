@@ -7,7 +7,10 @@ use codemode_host::{
     Host, HostOptions,
     client::{Client, ClientError, ClientSession, OpenOptions},
 };
-use codemode_host_protocol::{CellExecutionLimits, CellId, OutputTruncation, SessionId};
+use codemode_host_protocol::{
+    Budget, Budgets, CellExecutionLimits, CellId, LimitExceeded, OutputTruncation, RuntimeResponse,
+    SessionBudgets, SessionId,
+};
 use tokio::process::Command;
 
 use super::{
@@ -46,6 +49,7 @@ over_each_transport! {
     sessions_run_beside_each_other
     requests_of_a_session_are_refused_in_the_same_words
     limits_and_truncation_are_asked_for
+    budgets_are_asked_for_and_told
 }
 
 /// A client, and what its host lives in.
@@ -305,6 +309,7 @@ async fn limits_and_truncation_are_asked_for(place: Place) {
             max_heap_size_bytes: Some(16 << 20),
         }),
         output_truncation: Some(OutputTruncation::Server),
+        budgets: None,
     };
     let session = within(place.client.open(options)).await.unwrap();
     let desk = Desk::new("desk");
@@ -323,6 +328,36 @@ async fn limits_and_truncation_are_asked_for(place: Place) {
     }
     let outcome = show(&last);
     assert!(outcome.starts_with("result[\"Script error:"), "{outcome}");
+}
+
+async fn budgets_are_asked_for_and_told(place: Place) {
+    let asked = SessionBudgets {
+        cell: Some(Budgets::default().with(Budget::ToolCalls, 1).with(Budget::Heap, u64::MAX)),
+        session: Some(Budgets::default().with(Budget::OutputItems, 2)),
+    };
+    let options = OpenOptions { budgets: Some(asked), ..OpenOptions::default() };
+    let session = within(place.client.open(options)).await.unwrap();
+    let desk = Desk::new("desk");
+    let cell = start(&session, desk.step(), "for (;;) await tools.echo(1)").await;
+    let response = within(cell.response).await.unwrap().into_inner();
+    let RuntimeResponse::Result { limit_exceeded, error_text, .. } = response else { panic!() };
+    let exceeded = limit_exceeded.unwrap();
+    assert_eq!(exceeded, LimitExceeded::of_cell(Budget::ToolCalls, 1, 2));
+    assert_eq!(error_text, Some(exceeded.to_string()));
+
+    let usage = within(session.usage()).await.unwrap();
+    assert_eq!(usage.used.of(Budget::ToolCalls), Some(1));
+    assert_eq!(usage.left(Budget::OutputItems), Some(2));
+    assert_eq!(usage.cell_limits.of(Budget::Heap), Some(256 << 20), "no more than is granted");
+
+    let shown = desk.run(&session, "for (const i of [1, 2, 3]) text(i)").await;
+    assert!(shown.starts_with(r#"result["1", "2"] error: sessionBudgetExceeded"#), "{shown}");
+    let usage = within(session.usage()).await.unwrap();
+    assert_eq!(usage.exceeded, Some(LimitExceeded::of_session(Budget::OutputItems, 2, 3)));
+    let refused = within(session.execute(desk.step(), request("1"))).await.unwrap_err();
+    assert_eq!(refused.to_string(), usage.exceeded.unwrap().to_string());
+    within(session.shutdown()).await.unwrap();
+    assert_eq!(within(session.usage()).await.unwrap_err(), SessionError::ShutDown);
 }
 
 #[tokio::test]
