@@ -100,6 +100,15 @@ fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.iter().zip(b).fold(0, |differences, (a, b)| black_box(differences | (a ^ b))) == 0
 }
 
+/// What a client is told that comes when there are as many as there may be.
+pub(crate) fn full(most: usize) -> ErrorResponse {
+    let reason = format!(
+        "ConnectionLimitExceeded: this host has its {most} connections; try again when one has ended, or start it with \
+         a larger --budget host.connections"
+    );
+    refusal(StatusCode::SERVICE_UNAVAILABLE, reason)
+}
+
 fn unauthorized(reason: &str) -> ErrorResponse {
     let mut response = refusal(StatusCode::UNAUTHORIZED, reason.to_owned());
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -29,7 +29,7 @@ use crate::{
         outbox::{Batch, Outbox},
     },
     transport::{
-        admission::Admission,
+        admission::{Admission, full},
         drive::{Source, drive},
     },
 };
@@ -61,11 +61,20 @@ impl WebSocketServer {
     ///
     /// Cancel safety: dropping the future ends all connections.
     pub(crate) async fn run(self, listener: TcpListener) {
+        let most = self.host.max_connections();
         let mut connections = JoinSet::new();
+        let mut refusals = JoinSet::new();
         loop {
             tokio::select! {
                 () = self.host.draining() => break,
                 accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) if connections.len() >= most => {
+                        tracing::warn!(%peer, most, "a client was not let in: there are too many");
+                        // Who comes when there are too many of these as well is turned away without a word.
+                        if refusals.len() < MAX_REFUSALS {
+                            refusals.spawn(refuse_peer(stream, most));
+                        }
+                    }
                     Ok((stream, peer)) => {
                         let host = self.host.clone();
                         let admission = Arc::clone(&self.admission);
@@ -79,6 +88,7 @@ impl WebSocketServer {
                     }
                 },
                 Some(_) = connections.join_next() => {}
+                Some(_) = refusals.join_next() => {}
             }
         }
         drop(listener);
@@ -121,6 +131,14 @@ async fn serve_peer(host: Host, admission: Arc<Admission>, stream: TcpStream) {
         while let Some(Ok(_)) = source.stream.next().await {}
     };
     let _ = timeout(FAREWELL_TIME, farewell).await;
+}
+
+/// Tells a client why it is not let in, before it has shown anything.
+#[expect(clippy::result_large_err, reason = "tungstenite asks for this type")]
+async fn refuse_peer(stream: TcpStream, most: usize) {
+    let handshake =
+        accept_hdr_async_with_config(stream, |_: &_, _| Err(full(most)), Some(config()));
+    let _ = timeout(REFUSAL_TIME, handshake).await;
 }
 
 struct Messages {
@@ -234,6 +252,12 @@ fn config() -> WebSocketConfig {
 
 /// Between a client's TCP connection and its being let in.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// For telling a client that there are too many.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// How many clients are told that at a time.
+const MAX_REFUSALS: usize = 64;
 
 /// For the closing handshake.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);

@@ -203,6 +203,33 @@ async fn who_does_not_show_the_token_stays_outside() {
 }
 
 #[tokio::test]
+async fn who_comes_when_there_are_enough_is_told_so() {
+    let server = Server::start(&["--budget", "host.connections=2"]).await;
+    let mut sockets = [server.open().await, server.open().await];
+    let Err(ClientError::Connect { reason, .. }) = within(Client::connect(&server.url, None)).await
+    else {
+        panic!("a third was let in")
+    };
+    assert_eq!(
+        reason,
+        "ConnectionLimitExceeded: this host has its 2 connections; try again when one has ended, or start it with a \
+         larger --budget host.connections (503 Service Unavailable)"
+    );
+    // Those that are in do not notice, and who leaves makes room.
+    sockets[0].execute(2, "text('in')").await;
+    sockets[0].hear_type("execute/initialResponse").await;
+    drop(sockets);
+    let client = loop {
+        match within(Client::connect(&server.url, None)).await {
+            Ok(client) => break client,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let session = within(client.open(Default::default())).await.unwrap();
+    assert_eq!(Desk::new("desk").run(&session, "text('in')").await, r#"result["in"]"#);
+}
+
+#[tokio::test]
 async fn a_page_from_elsewhere_is_refused_where_no_token_is_needed_too() {
     let server = Server::start(&[]).await;
     let mut request = server.url.as_str().into_client_request().unwrap();
