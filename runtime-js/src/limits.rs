@@ -97,6 +97,8 @@ impl HeapGuard {
     pub(crate) fn end(&self) -> Peak {
         self.heap_is(0);
         self.active.store(false, Ordering::Relaxed);
+        // The next realm is made with what its scripts need.
+        self.buffer_limit.store(usize::MAX, Ordering::Relaxed);
         let metered = self.metered_buffers.swap(0, Ordering::Relaxed);
         if let Some(meter) = self.meter.get() {
             meter.give_buffer(metered);
@@ -147,7 +149,9 @@ impl HeapGuard {
             let used = now.saturating_add(bytes) as u64;
             LimitExceeded::of_cell(Budget::ArrayBuffers, limit as u64, used)
         })?;
-        if let Some(meter) = self.meter.get() {
+        if self.active.load(Ordering::Relaxed)
+            && let Some(meter) = self.meter.get()
+        {
             if let Err(limit) = meter.take_buffer(bytes) {
                 self.buffers.fetch_sub(bytes, Ordering::Relaxed);
                 return Err(limit);

@@ -92,6 +92,20 @@ fn wall_time() {
     }
 }
 
+/// What a cell may not have, the scope of the next one takes all the same.
+#[test]
+fn a_cell_without_buffers_leaves_an_isolate_for_the_next() {
+    let tenant = ENGINE.tenant();
+    for _ in 0..3 {
+        let (send, events) = std::sync::mpsc::channel();
+        let limits = Limits { buffer_bytes: 0, ..spec("").limits };
+        let spec = CellSpec { limits, ..spec("text(1); new Uint8Array(100)") };
+        let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
+        let report = print(Trial { cell, events }.finish());
+        assert!(report.starts_with("1\n! ArrayBufferLimitExceeded"), "{report}");
+    }
+}
+
 /// An error is described after its cell has failed, by running what the cell put in it: each part may hang again.
 #[test]
 fn wall_time_of_errors_that_do_not_come_to_an_end() {
