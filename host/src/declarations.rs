@@ -43,7 +43,7 @@ pub fn render(definitions: &[ToolDefinition]) -> String {
 /// A schema as a type on one line, without comments.
 pub(crate) fn inline_type(schema: &Value) -> String {
     let mut renderer = Renderer { inline: true, ..Renderer::default() };
-    renderer.ty(&Root { schema, name: "Input" }, schema, 0, 0).text
+    renderer.ty(At::top(schema, "Input", 0), schema).text
 }
 
 /// The name under which a cell finds a tool: what no JavaScript identifier takes becomes `_`.
@@ -74,11 +74,31 @@ struct Renderer {
     bare: Vec<String>,
 }
 
-/// The document that a schema's references point into.
-struct Root<'a> {
-    schema: &'a Value,
+/// Where a schema stands.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    /// The document that its references point into.
+    root: &'a Value,
     /// What to name a type after that has no name of its own.
     name: &'a str,
+    /// Indents.
+    level: usize,
+    /// Nested schemas.
+    depth: usize,
+}
+
+impl<'a> At<'a> {
+    fn top(root: &'a Value, name: &'a str, level: usize) -> At<'a> {
+        At { root, name, level, depth: 0 }
+    }
+
+    fn deeper(self) -> At<'a> {
+        At { depth: self.depth + 1, ..self }
+    }
+
+    fn indented(self) -> At<'a> {
+        At { level: self.level + 1, ..self.deeper() }
+    }
 }
 
 /// The text of a type, and what it needs around it.
@@ -104,17 +124,15 @@ impl Renderer {
             (ToolKind::Freeform, _) => "input: string".to_owned(),
             (ToolKind::Function, None) => "args?: unknown".to_owned(),
             (ToolKind::Function, Some(schema)) => {
-                let root = Root { schema, name: &format!("{type_name}Input") };
+                let name = format!("{type_name}Input");
+                let ty = self.ty(At::top(schema, &name, 1), schema).text;
                 let optional = if needs_nothing(schema) { "?" } else { "" };
-                format!("args{optional}: {}", self.ty(&root, schema, 1, 0).text)
+                format!("args{optional}: {ty}")
             }
         };
         let result = match &output {
             None => "unknown".to_owned(),
-            Some(schema) => {
-                let root = Root { schema, name: &format!("{type_name}Output") };
-                self.ty(&root, schema, 1, 0).text
-            }
+            Some(schema) => self.ty(At::top(schema, &format!("{type_name}Output"), 1), schema).text,
         };
         format!(
             "{}  {name}({parameter}): Promise<{result}>;\n",
@@ -122,35 +140,33 @@ impl Renderer {
         )
     }
 
-    /// `level` counts indents, `depth` nested schemas.
-    fn ty(&mut self, root: &Root<'_>, schema: &Value, level: usize, depth: usize) -> Type {
+    fn ty(&mut self, at: At<'_>, schema: &Value) -> Type {
         let schema = match schema {
             Value::Bool(false) => return atom("never"),
-            Value::Object(schema) if depth < MAX_DEPTH => schema,
+            Value::Object(schema) if at.depth < MAX_DEPTH => schema,
             _ => return atom("unknown"),
         };
         let mut parts = Vec::new();
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-            parts.push(self.reference(root, reference, depth));
+            parts.push(self.reference(at, reference));
         }
         if let Some(value) = schema.get("const") {
-            parts.push(self.literal(value, depth));
+            parts.push(self.literal(value, at.depth));
         } else if let Some(Value::Array(values)) = schema.get("enum") {
-            let literals = values.iter().map(|value| self.literal(value, depth)).collect();
+            let literals = values.iter().map(|value| self.literal(value, at.depth)).collect();
             parts.push(union(literals));
         } else {
-            parts.extend(self.by_type(root, schema, level, depth));
+            parts.extend(self.by_type(at, schema));
         }
         for keyword in ["oneOf", "anyOf"] {
             if let Some(Value::Array(branches)) = schema.get(keyword) {
-                let branches =
-                    branches.iter().map(|branch| self.ty(root, branch, level, depth + 1)).collect();
+                let branches = branches.iter().map(|branch| self.ty(at.deeper(), branch)).collect();
                 parts.push(union(branches));
             }
         }
         if let Some(Value::Array(all)) = schema.get("allOf") {
             for one in all {
-                parts.push(self.ty(root, one, level, depth + 1));
+                parts.push(self.ty(at.deeper(), one));
             }
         }
         let whole = intersection(parts);
@@ -160,16 +176,10 @@ impl Renderer {
         whole
     }
 
-    fn by_type(
-        &mut self,
-        root: &Root<'_>,
-        schema: &Map<String, Value>,
-        level: usize,
-        depth: usize,
-    ) -> Option<Type> {
+    fn by_type(&mut self, at: At<'_>, schema: &Map<String, Value>) -> Option<Type> {
         let mut one = |name: &str| match name {
-            "object" => self.within_braces(|this| this.object(root, schema, level, depth)),
-            "array" => self.within_braces(|this| this.array(root, schema, level, depth)),
+            "object" => self.within_braces(|this| this.object(at, schema)),
+            "array" => self.within_braces(|this| this.array(at, schema)),
             "integer" | "number" => atom("number"),
             "string" | "boolean" | "null" => atom(name),
             _ => atom("unknown"),
@@ -200,13 +210,7 @@ impl Renderer {
         ty
     }
 
-    fn object(
-        &mut self,
-        root: &Root<'_>,
-        schema: &Map<String, Value>,
-        level: usize,
-        depth: usize,
-    ) -> Type {
+    fn object(&mut self, at: At<'_>, schema: &Map<String, Value>) -> Type {
         let empty = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
         let required: Vec<&str> = schema
@@ -224,50 +228,44 @@ impl Renderer {
             let (docs, ty) = match properties.get(name) {
                 None => (String::new(), "unknown".to_owned()),
                 Some(property) => {
-                    let ty = self.ty(root, property, level + 1, depth + 1).text;
+                    let ty = self.ty(at.indented(), property).text;
                     let docs = match self.inline {
                         true => String::new(),
-                        false => property_comment(property, level + 1),
+                        false => property_comment(property, at.level + 1),
                     };
                     (docs, ty)
                 }
             };
             members.push((docs, format!("{}{mark}: {ty}", property_name(name))));
         }
-        let others = self.other_properties(root, schema, level, depth);
+        let others = self.other_properties(at, schema);
         match others {
             Some(others) if members.is_empty() => index(&others),
             // Beside named properties an index must take their types, too; only `unknown` always does.
             Some(others) if others.text == "unknown" => {
                 members.push((String::new(), "[key: string]: unknown".to_owned()));
-                self.braces(&members, level)
+                self.braces(&members, at.level)
             }
-            Some(others) => intersection(vec![self.braces(&members, level), index(&others)]),
+            Some(others) => intersection(vec![self.braces(&members, at.level), index(&others)]),
             None if members.is_empty() => {
                 let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
                 atom(if closed { "Record<string, never>" } else { "Record<string, unknown>" })
             }
-            None => self.braces(&members, level),
+            None => self.braces(&members, at.level),
         }
     }
 
     /// What properties without a name of their own are, if the schema says so.
-    fn other_properties(
-        &mut self,
-        root: &Root<'_>,
-        schema: &Map<String, Value>,
-        level: usize,
-        depth: usize,
-    ) -> Option<Type> {
+    fn other_properties(&mut self, at: At<'_>, schema: &Map<String, Value>) -> Option<Type> {
         let mut kinds = Vec::new();
         if let Some(Value::Object(patterns)) = schema.get("patternProperties") {
             for pattern in patterns.values() {
-                kinds.push(self.ty(root, pattern, level, depth + 1));
+                kinds.push(self.ty(at.deeper(), pattern));
             }
         }
         match schema.get("additionalProperties") {
             Some(Value::Bool(false)) | None => {}
-            Some(others) => kinds.push(self.ty(root, others, level, depth + 1)),
+            Some(others) => kinds.push(self.ty(at.deeper(), others)),
         }
         (!kinds.is_empty()).then(|| union(kinds))
     }
@@ -286,13 +284,7 @@ impl Renderer {
         atom(text)
     }
 
-    fn array(
-        &mut self,
-        root: &Root<'_>,
-        schema: &Map<String, Value>,
-        level: usize,
-        depth: usize,
-    ) -> Type {
+    fn array(&mut self, at: At<'_>, schema: &Map<String, Value>) -> Type {
         // Before 2020 a tuple was an array in `items`, and `additionalItems` what followed it.
         let (first, rest) = match (schema.get("prefixItems"), schema.get("items")) {
             (Some(Value::Array(first)), rest) => (Some(first), rest),
@@ -301,7 +293,7 @@ impl Renderer {
         };
         let Some(first) = first else {
             let items = match rest {
-                Some(items) => self.ty(root, items, level, depth + 1),
+                Some(items) => self.ty(at.deeper(), items),
                 None => atom("unknown"),
             };
             return atom(format!("{}[]", items.within(Binds::Atom)));
@@ -310,7 +302,7 @@ impl Renderer {
         let required = bound("minItems").unwrap_or(0);
         let mut items: Vec<String> = Vec::new();
         for (index, item) in (0u64..).zip(first) {
-            let item = self.ty(root, item, level, depth + 1);
+            let item = self.ty(at.deeper(), item);
             items.push(match index < required {
                 true => item.text,
                 false => format!("{}?", item.within(Binds::Atom)),
@@ -320,7 +312,7 @@ impl Renderer {
             || bound("maxItems").is_some_and(|max| max <= first.len() as u64);
         if !closed {
             let rest = match rest {
-                Some(rest) => self.ty(root, rest, level, depth + 1).within(Binds::Atom),
+                Some(rest) => self.ty(at.deeper(), rest).within(Binds::Atom),
                 None => "unknown".to_owned(),
             };
             items.push(format!("...{rest}[]"));
@@ -329,9 +321,9 @@ impl Renderer {
     }
 
     /// The name of the type that `$ref` points to, which is rendered if it has not been yet.
-    fn reference(&mut self, root: &Root<'_>, reference: &str, depth: usize) -> Type {
+    fn reference(&mut self, at: At<'_>, reference: &str) -> Type {
         let target = match reference.strip_prefix('#') {
-            Some(pointer) => root.schema.pointer(&percent_decoded(pointer)),
+            Some(pointer) => at.root.pointer(&percent_decoded(pointer)),
             None => None,
         };
         let Some(target) = target else { return atom("unknown") };
@@ -343,18 +335,18 @@ impl Renderer {
             };
         }
         // The same words mean the same type only where what they refer to is the same.
-        let around = root.schema.get("$defs").or_else(|| root.schema.get("definitions"));
-        let key = format!("{target}{}", around.unwrap_or(root.schema));
+        let around = at.root.get("$defs").or_else(|| at.root.get("definitions"));
+        let key = format!("{target}{}", around.unwrap_or(at.root));
         if let Some(name) = self.names.get(&key) {
             return atom(if self.bare.contains(name) { "unknown" } else { name.as_str() });
         }
         let last = reference.rsplit('/').next().unwrap_or_default();
-        let name = self.free_name(&pascal_case(last), root.name);
+        let name = self.free_name(&pascal_case(last), at.name);
         self.names.insert(key, name.clone());
         let place = self.types.len();
         self.types.push((name.clone(), String::new()));
         self.bare.push(name.clone());
-        self.types[place].1 = self.ty(root, target, 0, depth + 1).text;
+        self.types[place].1 = self.ty(At { level: 0, ..at.deeper() }, target).text;
         self.bare.pop();
         atom(name)
     }
