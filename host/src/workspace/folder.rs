@@ -123,6 +123,11 @@ impl Folder {
         })
     }
 
+    /// What is at `path` itself, which may be a symbolic link; says what went wrong for a tool that is to `verb` it.
+    pub(super) fn entry(&self, verb: &str, path: &WorkspacePath) -> Outcome<Metadata> {
+        self.symlink_metadata(path).map_err(|error| self.explain(verb, path, &error))
+    }
+
     /// Opens the folder around `path`, whose last part is left as it is, creating it first where `create` says so.
     pub(super) fn place(&self, path: &WorkspacePath, create: bool) -> Outcome<Place> {
         let (around, name) = path.split().ok_or_else(|| {
@@ -131,9 +136,7 @@ impl Folder {
             ))
         })?;
         if create && !around.is_root() {
-            self.dir
-                .create_dir_all(around.beneath())
-                .map_err(|error| self.explain("create the folder", &around, &error))?;
+            self.create_dir_all(&around)?;
         }
         Ok(Place { parent: self.open_dir(&around)?, name })
     }

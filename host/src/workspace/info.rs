@@ -154,8 +154,7 @@ pub(super) struct Info {
 
 pub(super) fn file_info(folder: &Folder, arguments: FileInfo, cancel: &Cancel) -> Outcome<Info> {
     let path = folder.path(&arguments.path)?;
-    let itself =
-        folder.symlink_metadata(&path).map_err(|error| folder.explain("find", &path, &error))?;
+    let itself = folder.entry("find", &path)?;
     let link_target = match itself.is_symlink() {
         true => folder.read_link(&path).ok().map(|target| target.to_string_lossy().into_owned()),
         false => None,

@@ -46,8 +46,7 @@ pub(super) struct Moved {
 
 pub(super) fn move_file(folder: &Folder, arguments: MoveFile, cancel: &Cancel) -> Outcome<Moved> {
     let (from, to) = (folder.path(&arguments.from)?, folder.path(&arguments.to)?);
-    let metadata =
-        folder.symlink_metadata(&from).map_err(|error| folder.explain("move", &from, &error))?;
+    let metadata = folder.entry("move", &from)?;
     let source = folder.place(&from, false)?;
     if folder.symlink_metadata(&to).is_ok_and(|at_target| at_target.is_dir()) {
         let inside = source.name.to_string_lossy();
@@ -108,7 +107,7 @@ pub(super) fn delete_file(
 ) -> Outcome<Deleted> {
     let path = folder.path(&arguments.path)?;
     let failed = |error: io::Error| folder.explain("delete", &path, &error);
-    let metadata = folder.symlink_metadata(&path).map_err(failed)?;
+    let metadata = folder.entry("delete", &path)?;
     let place = folder.place(&path, false)?;
     cancel.check()?;
     let deleted = if !metadata.is_dir() {
