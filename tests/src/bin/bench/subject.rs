@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use codemode_tests::Reference;
+
 use crate::{error::Error, ourselves};
 
 /// A host program with its arguments.
@@ -50,8 +52,7 @@ impl fmt::Display for Subject {
 }
 
 impl Subjects {
-    /// `codemode` from beside this program; the reference from `$CODEMODE_REFERENCE`, or where `cargo xtask bench`
-    /// puts it.
+    /// `codemode` from beside this program; the reference from where [`Reference::fetch`] has it.
     pub(crate) fn find(host_args: &[String]) -> Result<Subjects, Error> {
         let ourselves = ourselves()?;
         let folder = ourselves.parent().unwrap_or(Path::new("."));
@@ -67,22 +68,17 @@ impl Subjects {
             arguments.extend_from_slice(host_args);
             Subject { program: program.clone(), arguments }
         };
-        let reference = match std::env::var_os("CODEMODE_REFERENCE") {
-            Some(program) => Some(PathBuf::from(program)),
-            None => folder
-                .parent()
-                .map(|target| target.join(IN_TARGET))
-                .filter(|program| program.exists()),
-        };
-        let reference = reference.map(|program| Subject { program, arguments: Vec::new() });
+        let reference = Reference::fetch()
+            .ok()
+            .map(|reference| Subject { program: reference.host(), arguments: Vec::new() });
         Ok(Subjects { isolated: ours("process"), in_process: ours("none"), reference })
     }
 
     /// What the reader should know about who is missing.
     pub(crate) fn notice(&self) -> Option<&'static str> {
         self.reference.is_none().then_some(
-            "no reference host: only our own figures. `cargo xtask bench` fetches it from npm; \
-             CODEMODE_REFERENCE names another.",
+            "no reference host: only our own figures. It comes from npm, or from the folder that \
+             CODEMODE_REFERENCE names.",
         )
     }
 }
@@ -91,7 +87,3 @@ impl Contender {
     pub(crate) const ALL: [Contender; 4] =
         [Contender::Isolated, Contender::InProcess, Contender::Reference, Contender::Limit];
 }
-
-/// Where the package lies that npm has the reference in, under the target folder.
-const IN_TARGET: &str =
-    "reference/package/vendor/x86_64-unknown-linux-musl/bin/codex-code-mode-host";
