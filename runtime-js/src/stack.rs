@@ -64,7 +64,8 @@ fn describe_error<'s>(
     error: &mut CellError,
 ) {
     v8::tc_scope!(let scope, scope);
-    error.name = text_property(scope, state, object, "name", MAX_NAME_CHARS);
+    error.name = text_property(scope, state, object, "name", MAX_NAME_CHARS)
+        .or_else(|| Some(String::from("Error")));
     error.message =
         text_property(scope, state, object, "message", MAX_MESSAGE_CHARS).unwrap_or_default();
     error.stack = text_property(scope, state, object, "stack", MAX_STACK_CHARS + MAX_MESSAGE_CHARS);

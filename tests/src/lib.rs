@@ -3,6 +3,8 @@
 //! [`Conversation`]s are data, in `tests/conversations/`. [`play`] has one with a host and gives a [`Transcript`];
 //! [`differences`] of two transcripts must be exactly those that `docs/differences.md` lists ([`Listed`]).
 //! [`run_turn`] does the same from further away: with the Codex command line in front of the host.
+//!
+//! [`hostile`] runs cells that attack.
 
 pub use binary::codemode;
 pub use compare::{Difference, differences};
@@ -17,6 +19,7 @@ pub use turn::{Turn, TurnError, run_turn, turns};
 mod binary;
 mod compare;
 mod glob;
+pub mod hostile;
 mod listed;
 mod order;
 mod play;

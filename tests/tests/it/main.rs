@@ -3,6 +3,7 @@
 
 mod conversations;
 mod doctor;
+mod hostile;
 mod soak;
 mod turns;
 

@@ -1,0 +1,4 @@
+// Computes for ever.
+// limits: cpu=100ms
+// expect: fails CpuLimitExceeded
+for (;;);

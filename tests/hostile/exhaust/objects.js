@@ -1,0 +1,3 @@
+// Fills the heap with small objects.
+// expect: fails HeapLimitExceeded
+const kept = []; for (;;) kept.push({ a: kept.length });

@@ -1,0 +1,3 @@
+// Makes a string longer than any may be.
+// expect: fails HeapLimitExceeded
+let s = 'x'; for (;;) s += s;

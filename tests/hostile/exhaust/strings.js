@@ -1,0 +1,3 @@
+// Fills the heap with strings that share nothing.
+// expect: fails HeapLimitExceeded
+const kept = []; for (let i = 0; ; i++) kept.push(String(i).padEnd(1000, i));

@@ -1,0 +1,6 @@
+// Loops.
+// terminate: when it yields
+// expect: terminated
+// shows: go
+text('go'); yield_control();
+for (;;);
