@@ -73,6 +73,7 @@ impl HeapGuard {
         let allocator = unsafe { v8::new_rust_allocator(handle, &ALLOCATOR) };
         let params = v8::CreateParams::default()
             .heap_limits(0, self.limit_bytes)
+            .set_code_range_size_in_bytes(CODE_RANGE_BYTES)
             .array_buffer_allocator(allocator.make_shared());
         let mut isolate = v8::Isolate::new(params);
         let _ = self.isolate.set(isolate.thread_safe_handle());
@@ -275,3 +276,7 @@ const HEAP_OVERSHOOT_BYTES: usize = 8 << 30;
 
 /// An isolate that holds more than this after a cell is not kept for the next.
 const MAX_KEPT_HEAP_BYTES: usize = 32 << 20;
+
+/// Address space for compiled code, of which V8 would reserve four times as much: the least that it lets one have. A kernel's limit
+/// on data counts it in full.
+pub(crate) const CODE_RANGE_BYTES: usize = 64 << 20;

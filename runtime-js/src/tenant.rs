@@ -143,7 +143,7 @@ static IDLE_WORKERS: AtomicUsize = AtomicUsize::new(0);
 
 /// A session that runs one cell after another needs two: one runs while the other clears up. One that has 16
 /// short ones under way does 320 a second with room for 3, making isolates anew for the rest, and 750 with room for 8.
-const MAX_IDLE_PER_TENANT: usize = 8;
+pub(crate) const MAX_IDLE_PER_TENANT: usize = 8;
 
 /// About 1 MB each.
 const MAX_IDLE_IN_PROCESS: usize = 64;

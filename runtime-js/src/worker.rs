@@ -158,7 +158,7 @@ impl std::fmt::Debug for Worker {
 }
 
 /// V8 gives a cell 984 KiB of stack by default; the rest is for the native code beneath it.
-const STACK_BYTES: usize = 4 << 20;
+pub(crate) const STACK_BYTES: usize = 4 << 20;
 
 /// An isolate's compiled code and metadata grow a little with every cell; past this many a new one is cheaper.
 const MAX_CELLS_PER_ISOLATE: u32 = 500;

@@ -1,9 +1,12 @@
 //! `--isolation`, and the worker processes that it asks for.
 
+#[cfg(target_os = "linux")]
+use std::sync::Once;
+
 use clap::ValueEnum;
 use codemode_runtime_js::Isolation;
 #[cfg(target_os = "linux")]
-use codemode_runtime_js::process::ProcessOptions;
+use codemode_runtime_js::process::{ProcessOptions, Report};
 
 /// What keeps cells from the process that starts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -25,10 +28,30 @@ impl IsolationKind {
     pub(super) fn isolation(self) -> Isolation {
         match self {
             #[cfg(target_os = "linux")]
-            IsolationKind::Process => Isolation::Process(ProcessOptions::this_program([WORKER])),
+            IsolationKind::Process => Isolation::Process(ProcessOptions {
+                control_groups: true,
+                on_ready: Some(say_what_is_denied),
+                ..ProcessOptions::this_program([WORKER])
+            }),
             IsolationKind::None => Isolation::None,
         }
     }
+}
+
+/// Logs, once in this process, what the system denies. It is the same for all workers.
+#[cfg(target_os = "linux")]
+fn say_what_is_denied(report: &Report) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        for (layer, reason) in report.denied() {
+            tracing::warn!("this system denies cells' processes one layer, {layer}: {reason}");
+        }
+        if report.denied().next().is_some() {
+            tracing::warn!("`codemode doctor` says what the others hold");
+        } else {
+            tracing::info!("cells' processes have all their layers");
+        }
+    });
 }
 
 /// The hidden command of a worker process.

@@ -12,6 +12,7 @@ use codemode_cells::Step;
 use crate::workspace::{Permissions, Workspace};
 
 mod budgets;
+#[cfg(target_os = "linux")]
 mod doctor;
 mod host;
 mod isolation;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(run),
         Command::Host(host) => host::run(host),
         Command::Tools(tools) => print_tools(&tools),
+        #[cfg(target_os = "linux")]
         Command::Doctor(doctor) => doctor::run(&doctor),
         #[cfg(target_os = "linux")]
         Command::Worker => codemode_runtime_js::process::run_worker(),
@@ -70,6 +72,7 @@ enum Command {
     Run(run::RunArguments),
     Host(host::HostArguments),
     Tools(ToolsArguments),
+    #[cfg(target_os = "linux")]
     Doctor(doctor::DoctorArguments),
     /// Run cells for the process that started this one
     #[cfg(target_os = "linux")]

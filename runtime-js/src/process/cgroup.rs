@@ -4,11 +4,12 @@
 //! group that it runs in is its own: a systemd unit with `Delegate=yes`, or a container with a writable `/sys/fs/cgroup`.
 
 use std::{
-    fs,
+    fs, io,
     path::{Component, Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-use rustix::fs::Access;
+use rustix::{fs::Access, process::Pid};
 
 /// A group of this process's own, in which it makes one for each worker.
 #[derive(Debug)]
@@ -47,9 +48,95 @@ impl Groups {
         Ok(groups)
     }
 
+    /// Makes ready for groups of workers: this process moves to one of its own, and the memory of others is counted.
+    ///
+    /// # Errors
+    /// When the kernel does not let it; all is as it was then.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        self.sweep();
+        if self.has("cgroup.subtree_control", "memory") {
+            return Ok(());
+        }
+        let host = self.folder.join("codemode-host");
+        make_folder(&host)?;
+        let pid = std::process::id().to_string();
+        fs::write(host.join("cgroup.procs"), &pid)?;
+        let control = self.folder.join("cgroup.subtree_control");
+        fs::write(&control, "+memory").inspect_err(|_| {
+            let _ = fs::write(self.folder.join("cgroup.procs"), &pid);
+            let _ = fs::remove_dir(&host);
+        })?;
+        // Not all who delegate memory delegate this.
+        let _ = fs::write(&control, "+pids");
+        Ok(())
+    }
+
+    /// A new group for one worker.
+    ///
+    /// # Errors
+    /// When the kernel does not let it; then there is none.
+    pub(crate) fn make(&self, memory_bytes: u64, threads: u64) -> io::Result<Group> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{WORKER}{}-{number}", std::process::id());
+        let group = Group { folder: self.folder.join(name) };
+        make_folder(&group.folder)?;
+        group.set("memory.max", memory_bytes)?;
+        // Not there without swap, without the controller, or on kernels before 4.19.
+        let _ = group.set("memory.swap.max", 0);
+        let _ = group.set("memory.oom.group", 1);
+        let _ = group.set("pids.max", threads);
+        Ok(group)
+    }
+
+    /// Removes the groups of workers whose host has gone and did not come to do so.
+    fn sweep(&self) {
+        let Ok(groups) = fs::read_dir(&self.folder) else { return };
+        for group in groups.flatten() {
+            let name = group.file_name();
+            let host = name.to_str().and_then(|name| name.strip_prefix(WORKER)?.split('-').next());
+            if host.is_some_and(|host| !Path::new("/proc").join(host).exists()) {
+                let _ = fs::remove_dir(group.path());
+            }
+        }
+    }
+
     fn has(&self, file: &str, controller: &str) -> bool {
         let text = fs::read_to_string(self.folder.join(file)).unwrap_or_default();
         text.split_whitespace().any(|name| name == controller)
+    }
+}
+
+/// The group of one worker. Dropping it ends what is in there, and removes it.
+#[derive(Debug)]
+pub(crate) struct Group {
+    folder: PathBuf,
+}
+
+impl Group {
+    /// Puts a process there, with all of its threads.
+    pub(crate) fn add(&self, pid: Pid) -> io::Result<()> {
+        self.set("cgroup.procs", pid.as_raw_nonzero())
+    }
+
+    /// Whether the kernel ended a process in there for want of memory.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        let events = fs::read_to_string(self.folder.join("memory.events")).unwrap_or_default();
+        let killed = events.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        killed.is_some_and(|count| count.trim() != "0")
+    }
+
+    fn set(&self, file: &str, value: impl std::fmt::Display) -> io::Result<()> {
+        // Not `fs::write`, which makes the file where there is none.
+        let mut file = fs::File::options().write(true).open(self.folder.join(file))?;
+        io::Write::write_all(&mut file, value.to_string().as_bytes())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // On kernels before 5.14 there is no such file, and the worker was waited for anyway.
+        let _ = self.set("cgroup.kill", 1);
+        let _ = fs::remove_dir(&self.folder);
     }
 }
 
@@ -107,6 +194,18 @@ fn own_folder(own: &str, mounts: &str) -> Option<PathBuf> {
     }
     Some(Path::new(point).join(within))
 }
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// How the names of workers' groups begin.
+const WORKER: &str = "codemode-worker-";
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 #[cfg(test)]
 mod tests {

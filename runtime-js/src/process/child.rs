@@ -11,7 +11,7 @@ use codemode_host_protocol::{Json, ToolName};
 use parking_lot::{Condvar, Mutex};
 
 use super::{
-    lockdown::{Lockdown, Policy},
+    lockdown::Lockdown,
     wire::{FrameReader, FromWorker, Said, Setting, Start, ToWorker},
 };
 use crate::{
@@ -35,13 +35,14 @@ pub fn run_worker() -> ! {
 }
 
 fn serve() -> io::Result<()> {
-    let lockdown = Lockdown::begin(Policy::default()).map_err(io::Error::other)?;
+    let mut lockdown = Lockdown::begin(None).map_err(io::Error::other)?;
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let mut reader = FrameReader::new(UnixStream::from(OwnedFd::from(socket.try_clone()?)));
     let Some(first) = reader.next()? else { return Ok(()) };
     let ToWorker::Begin(beginning) = read(first)? else {
         return Err(io::Error::other("the first frame has to begin"));
     };
+    lockdown.limit_threads(beginning.threads);
     let engine = Engine::with_options(EngineOptions {
         warm_isolates: 0,
         warm_heap_bytes: beginning.warm_heap_bytes,
@@ -49,14 +50,14 @@ fn serve() -> io::Result<()> {
     });
     let tenant = engine.tenant();
     warm_up(&tenant, beginning.warm_heap_bytes)?;
-    lockdown.finish();
+    let report = lockdown.finish(beginning.memory_bytes);
     let worker = Worker {
         tenant,
         out: Arc::new(Out(Mutex::new(socket))),
         cells: Arc::default(),
         catalogs: HashMap::new(),
     };
-    worker.out.send(FromWorker::Ready);
+    worker.out.send(FromWorker::Ready { report });
     worker.run(reader)
 }
 

@@ -15,6 +15,9 @@ use rustix::{
 };
 
 use super::{
+    ProcessOptions,
+    cgroup::Group,
+    lockdown::Report,
     memory::{Gauge, Watch},
     outgoing::Incoming,
     remote::Remote,
@@ -34,6 +37,8 @@ pub(super) struct Keeper {
     /// The end of what the process wrote to stderr.
     last_words: Vec<u8>,
     memory: Watch,
+    group: Option<Group>,
+    on_ready: Option<fn(&Report)>,
 }
 
 /// Why a worker process ends.
@@ -55,11 +60,14 @@ impl Keeper {
         stderr: Option<ChildStderr>,
         socket: Arc<UnixStream>,
         woken: UnixStream,
-        memory_bytes: u64,
+        options: &ProcessOptions,
+        group: Option<Group>,
     ) -> Keeper {
-        let memory = Watch::new(Gauge::of(worker.0.pid), memory_bytes);
+        let memory = Watch::new(Gauge::of(worker.0.pid), options.memory_bytes);
         let reader = FrameReader::new(Incoming(Arc::clone(&socket)));
-        Keeper { worker, child, socket, reader, woken, stderr, last_words: Vec::new(), memory }
+        let on_ready = options.on_ready;
+        let last_words = Vec::new();
+        Keeper { worker, child, socket, reader, woken, stderr, last_words, memory, group, on_ready }
     }
 
     pub(super) fn run(mut self) {
@@ -170,7 +178,12 @@ impl Keeper {
             let message = FromWorker::decode(frame)
                 .map_err(|bad| Why::Broken(format!("said what makes no sense: {bad}")))?;
             match message {
-                FromWorker::Ready => self.worker.0.state.lock().ready = true,
+                FromWorker::Ready { report } => {
+                    let before = std::mem::replace(&mut self.worker.0.state.lock().ready, true);
+                    if let Some(told) = self.on_ready.filter(|_| !before) {
+                        told(&report);
+                    }
+                }
                 FromWorker::Running { cells } => self.memory.running = Some(cells),
                 FromWorker::Cell { cell, said } => {
                     self.memory.soon();
@@ -257,6 +270,11 @@ impl Keeper {
     }
 
     fn obituary(&self, status: ExitStatus) -> String {
+        if self.group.as_ref().is_some_and(Group::ran_out_of_memory) {
+            return String::from(
+                "the cell's process was ended by the system: it used too much memory",
+            );
+        }
         let how = match (status.signal(), status.code()) {
             (Some(signal), _) => format!("the cell's process was ended by {}", name_of(signal)),
             (_, Some(code)) => format!("the cell's process ended by itself with code {code}"),
@@ -276,7 +294,12 @@ fn name_of(signal: i32) -> String {
     match Signal::from_named_raw(signal) {
         Some(Signal::KILL) => String::from("SIGKILL, as the system does when memory runs out"),
         Some(Signal::SYS) => String::from("SIGSYS: it tried what a cell's process may not do"),
-        Some(signal) => format!("{signal:?}").to_uppercase(),
+        // `Signal::SEGV`, in quotes.
+        Some(signal) => {
+            let name = format!("{signal:?}");
+            let name = name.rsplit("::").next().unwrap_or_default();
+            format!("SIG{}", name.trim_matches(|c: char| !c.is_alphanumeric()))
+        }
         None => format!("signal {signal}"),
     }
 }

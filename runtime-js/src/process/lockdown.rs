@@ -27,22 +27,11 @@ use serde::{Deserialize, Serialize};
 mod filter;
 mod landlock;
 
-/// What a worker may have.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Policy {
-    /// Private memory in bytes that it may take beyond what it has when V8 is up; `None` for no limit. Counted
-    /// when it is asked for and not when it is first used, and the stacks of threads count in full.
-    pub(crate) memory_bytes: Option<u64>,
-    /// Threads that it may have at once; `None` for no limit.
-    pub(crate) threads: Option<u64>,
-    /// Leaves everything but this layer away, to see what it holds by itself.
-    pub(crate) only: Option<Layer>,
-}
-
 /// A lockdown that has begun.
 #[derive(Debug)]
 pub(crate) struct Lockdown {
-    policy: Policy,
+    /// Of all layers, this one alone: to see what it holds by itself.
+    only: Option<Layer>,
     layers: Vec<LayerReport>,
     /// Open before there are no files any more.
     memory: Option<File>,
@@ -54,22 +43,18 @@ impl Lockdown {
     ///
     /// # Errors
     /// When this process has no host: fd 0 is no socket to one, or it has gone.
-    pub(crate) fn begin(policy: Policy) -> Result<Lockdown, NoHost> {
+    pub(crate) fn begin(only: Option<Layer>) -> Result<Lockdown, NoHost> {
         if socket_type(io::stdin()).ok() != Some(rustix::net::SocketType::STREAM) {
             return Err(NoHost::NotASocket);
         }
-        let memory = policy.memory_bytes.and_then(|_| File::open("/proc/self/statm").ok());
+        let memory = File::open("/proc/self/statm").ok();
         // Linux before 6.4 tells it in a file.
         let page_bytes = rustix::param::page_size() as u64;
-        let mut lockdown = Lockdown { policy, layers: Vec::new(), memory, page_bytes };
+        let mut lockdown = Lockdown { only, layers: Vec::new(), memory, page_bytes };
         lockdown.layer(Layer::Environment, bare_environment);
         let kept = lockdown.memory.as_ref().map(|file| file.as_raw_fd());
         lockdown.layer(Layer::Descriptors, || close_descriptors(kept));
         lockdown.layer(Layer::Privileges, drop_privileges);
-        match policy.threads {
-            None => lockdown.not_applicable(Layer::Threads, "no limit was asked for"),
-            Some(threads) => lockdown.layer(Layer::Threads, || limit_threads(threads)),
-        }
         lockdown.layer(Layer::NotDumpable, || {
             // After the change of identity, which sets it anew, as it does the signal below.
             rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -84,20 +69,27 @@ impl Lockdown {
             return Err(NoHost::Gone);
         }
         lockdown.layer(Layer::Resources, limit_resources);
-        lockdown.landlock();
+        for (layer, apply) in landlock::LAYERS {
+            lockdown.layer(layer, apply);
+        }
         Ok(lockdown)
     }
 
-    /// The second step, once V8 is up and before anything of a cell is read.
-    pub(crate) fn finish(mut self) -> Report {
+    /// Bounds the threads of this process; still before V8.
+    pub(crate) fn limit_threads(&mut self, threads: u64) {
+        self.layer(Layer::Threads, || limit_threads(threads));
+    }
+
+    /// The last step, once V8 is up and before anything of a cell is read. `memory_bytes` is the private memory that this
+    /// process may take beyond what it has by now. It counts when it is asked for, and not when it is first used; the stacks of
+    /// threads count in full.
+    pub(crate) fn finish(mut self, memory_bytes: u64) -> Report {
         let page_bytes = self.page_bytes;
-        match (self.policy.memory_bytes, self.memory.take()) {
-            (None, _) => self.not_applicable(Layer::Memory, "no limit was asked for"),
-            (Some(bytes), Some(statm)) => {
-                self.layer(Layer::Memory, || limit_memory(statm, page_bytes, bytes));
-            }
-            (Some(_), None) => self.layer(Layer::Memory, || Err(Denied::new("no /proc to read"))),
-        }
+        let statm = self.memory.take();
+        self.layer(Layer::Memory, || match statm {
+            Some(statm) => limit_memory(statm, page_bytes, memory_bytes),
+            None => Err(Denied::new("there is no /proc to read")),
+        });
         self.layer(Layer::SystemCalls, || match filter::apply() {
             Ok(()) => Ok(None),
             Err(error) => Err(Denied::new(error)),
@@ -108,27 +100,15 @@ impl Lockdown {
     fn layer(&mut self, layer: Layer, apply: impl FnOnce() -> Result<Option<String>, Denied>) {
         // The kernel bounds nobody's threads who is root.
         let needed = |only| only == layer || (only == Layer::Threads && layer == Layer::Privileges);
-        if !self.policy.only.is_none_or(needed) {
-            return self.not_applicable(layer, "left away");
+        if !self.only.is_none_or(needed) {
+            let status = Status::NotApplicable { reason: String::from("left away") };
+            return self.layers.push(LayerReport { layer, status });
         }
         let status = match apply() {
             Ok(detail) => Status::Active { detail },
             Err(Denied(reason)) => Status::Denied { reason },
         };
         self.layers.push(LayerReport { layer, status });
-    }
-
-    fn not_applicable(&mut self, layer: Layer, reason: &str) {
-        self.layers.push(LayerReport {
-            layer,
-            status: Status::NotApplicable { reason: String::from(reason) },
-        });
-    }
-
-    fn landlock(&mut self) {
-        for (layer, apply) in landlock::LAYERS {
-            self.layer(layer, apply);
-        }
     }
 }
 
@@ -349,6 +329,9 @@ fn limit_threads(threads: u64) -> Applied {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)
         .map_err(|error| Denied::new(format_args!("no name space of users: {}", error.desc())))?;
     drop_capabilities()?;
+    // A change of what a process may do can clear these.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     set_limit(Resource::Nproc, threads)?;
     Ok(None)
 }

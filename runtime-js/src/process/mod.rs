@@ -41,6 +41,34 @@ pub struct ProcessOptions {
     pub spread: usize,
     /// How many live cells share a process at most.
     pub cells_per_process: usize,
+    /// Whether each process gets a control group, where this program may make some. This process moves to one of its own then,
+    /// within the one it is in.
+    pub control_groups: bool,
+    /// Told of each process that is ready, on a thread of the engine's: what it has shut itself off from.
+    pub on_ready: Option<fn(&Report)>,
+}
+
+impl ProcessOptions {
+    /// The threads that one process may have: one for each cell, as many that have had theirs and are about to end or kept
+    /// for the next, and V8's own.
+    fn threads(&self) -> u64 {
+        2 * self.cells_per_process as u64 + 64
+    }
+
+    /// What stops a process for certain: well above the bound that it is ended at, because then it can be said
+    /// which cell it was.
+    fn hard_memory_bytes(&self) -> u64 {
+        self.memory_bytes.saturating_add(self.memory_bytes / 4).saturating_add(256 << 20)
+    }
+
+    /// The same, as the kernel counts a process's data: what is mapped to be written, used or not. Of that each cell has a stack
+    /// and room for compiled code, so it is tight for few cells alone.
+    fn data_bytes(&self) -> u64 {
+        let of_cell = (crate::worker::STACK_BYTES + crate::limits::CODE_RANGE_BYTES) as u64;
+        let isolates =
+            self.cells_per_process as u64 + crate::tenant::MAX_IDLE_PER_TENANT as u64 * 2;
+        self.hard_memory_bytes().saturating_add(isolates.saturating_mul(of_cell))
+    }
 }
 
 impl ProcessOptions {
@@ -56,6 +84,8 @@ impl ProcessOptions {
             memory_bytes: 2 << 30,
             spread: 4,
             cells_per_process: 256,
+            control_groups: false,
+            on_ready: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{ProcessOptions, remote::Remote};
+use super::{ProcessOptions, cgroup::Groups, remote::Remote};
 
 /// Starts worker processes, on a thread that lives as long as the pool: a process ends with the thread that started it.
 #[derive(Debug)]
@@ -99,6 +99,8 @@ impl Drop for Pool {
 
 impl Inner {
     fn run(&self) {
+        let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
+        let groups = groups.filter(|groups| groups.prepare().is_ok());
         let mut state = self.state.lock();
         while !state.closed {
             let missing = state.warm.len() < self.options.warm + state.waiting;
@@ -107,7 +109,7 @@ impl Inner {
                 continue;
             }
             drop(state);
-            let spawned = Remote::spawn(&self.options, self.warm_heap_bytes);
+            let spawned = Remote::spawn(&self.options, groups.as_ref(), self.warm_heap_bytes);
             state = self.state.lock();
             match spawned {
                 Ok(worker) if state.closed => worker.disown(),

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     crossing::{self, Outside},
-    lockdown::{Layer, LayerReport, Lockdown, Policy, Report, Status},
+    lockdown::{Layer, LayerReport, Lockdown, Report, Status},
 };
 use crate::{CellSpec, Engine, Event, Outcome};
 
@@ -110,13 +110,13 @@ fn run_probe() -> io::Result<()> {
         return stand_in_for_host(&program, &arguments);
     }
     let Task::Cross { only, crossings, engine, wait, outside } = task else { return Ok(()) };
-    let policy = Policy { memory_bytes: Some(MEMORY_BYTES), threads: Some(THREADS), only };
-    let lockdown = Lockdown::begin(policy).map_err(io::Error::other)?;
+    let mut lockdown = Lockdown::begin(only).map_err(io::Error::other)?;
+    lockdown.limit_threads(THREADS);
     let engine = engine.then(Engine::new);
     if let Some(engine) = &engine {
         run_cell(engine).map_err(io::Error::other)?;
     }
-    say(&Said::LockedDown(lockdown.finish()))?;
+    say(&Said::LockedDown(lockdown.finish(MEMORY_BYTES)))?;
     if let Some(engine) = &engine {
         say(&Said::Cell(run_cell(engine)))?;
     }

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::{
     ProcessOptions,
+    cgroup::Groups,
     keeper::Keeper,
     lockdown::worker_environment,
     outgoing::{Outgoing, Sent},
@@ -64,7 +65,11 @@ pub(crate) struct Refused {
 
 impl Remote {
     /// Starts a worker process and a thread that looks after it. The process ends with the thread that calls this.
-    pub(crate) fn spawn(options: &ProcessOptions, warm_heap_bytes: usize) -> io::Result<Remote> {
+    pub(crate) fn spawn(
+        options: &ProcessOptions,
+        groups: Option<&Groups>,
+        warm_heap_bytes: usize,
+    ) -> io::Result<Remote> {
         let (ours, theirs) = UnixStream::pair()?;
         let (waker, woken) = UnixStream::pair()?;
         for socket in [&ours, &waker, &woken] {
@@ -89,8 +94,18 @@ impl Remote {
                 idle_since: Instant::now(),
             }),
         }));
-        remote.send(ToWorker::Begin(Beginning { warm_heap_bytes }));
-        let keeper = Keeper::new(remote.clone(), child, stderr, ours, woken, options.memory_bytes);
+        // Without a group of its own it has the other bounds.
+        let group = groups.and_then(|groups| {
+            let group = groups.make(options.hard_memory_bytes(), options.threads()).ok()?;
+            group.add(pid).ok()?;
+            Some(group)
+        });
+        remote.send(ToWorker::Begin(Beginning {
+            warm_heap_bytes,
+            threads: options.threads(),
+            memory_bytes: options.data_bytes(),
+        }));
+        let keeper = Keeper::new(remote.clone(), child, stderr, ours, woken, options, group);
         let kept = std::thread::Builder::new()
             .name(String::from("codemode-worker"))
             .stack_size(KEEPER_STACK_BYTES)

@@ -12,6 +12,7 @@ use std::{
 use codemode_host_protocol::{ContentItem, ImageDetail, Json, MAX_DEPTH, ToolFailure};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::lockdown::Report;
 use crate::{CallId, Limits, Outcome, TenantLimits, Usage, WhenStuck, catalog::Entry};
 
 /// What an engine tells a worker.
@@ -41,6 +42,10 @@ pub(crate) enum ToWorker {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Beginning {
     pub(crate) warm_heap_bytes: usize,
+    /// Threads that it may have.
+    pub(crate) threads: u64,
+    /// Private memory that it may take beyond what it has once it is ready, stacks counted in full.
+    pub(crate) memory_bytes: u64,
 }
 
 /// A cell to run.
@@ -65,8 +70,8 @@ pub(crate) struct Setting {
 /// What a worker tells its engine. Of a worker that was taken over by a cell it can be anything that this type can hold.
 #[derive(Debug)]
 pub(crate) enum FromWorker {
-    /// It can run cells.
-    Ready,
+    /// It can run cells, behind these layers.
+    Ready { report: Report },
     /// One of its cells did something.
     Cell { cell: u64, said: Said },
     /// The cells that run now, and do not wait for anything.
@@ -206,7 +211,7 @@ impl ToWorker {
 impl FromWorker {
     pub(crate) fn encode(self) -> Frame {
         let (cell, said) = match self {
-            FromWorker::Ready => return Frame::new(&FromHead::Ready, ""),
+            FromWorker::Ready { report } => return Frame::new(&FromHead::Ready { report }, ""),
             FromWorker::Running { cells } => {
                 return Frame::new(&FromHead::Running { cells }, "");
             }
@@ -243,7 +248,7 @@ impl FromWorker {
 
     pub(crate) fn decode(Frame { head, body }: Frame) -> Result<FromWorker, BadFrame> {
         let (cell, said) = match read_head(&head)? {
-            FromHead::Ready => return Ok(FromWorker::Ready),
+            FromHead::Ready { report } => return Ok(FromWorker::Ready { report }),
             FromHead::Running { cells } => return Ok(FromWorker::Running { cells }),
             FromHead::Begins { cell, thread, cpu } => (cell, Said::Begins { thread, cpu }),
             FromHead::Text { cell } => {
@@ -382,7 +387,7 @@ enum ToHead {
 
 #[derive(Serialize, Deserialize)]
 enum FromHead {
-    Ready,
+    Ready { report: Report },
     Running { cells: Vec<u64> },
     Begins { cell: u64, thread: u32, cpu: Duration },
     Text { cell: u64 },

@@ -6,6 +6,7 @@ mod doctor;
 mod hostile;
 mod soak;
 mod turns;
+mod worker;
 
 use std::{fs, path::Path};
 
