@@ -2,7 +2,7 @@ use std::{collections::HashMap, fmt};
 
 use serde_json::{Map, Value, json};
 
-use crate::play::Transcript;
+use crate::{fields::Fields, play::Transcript};
 
 /// One thing that a host says otherwise than the reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares two transcripts message by message and field by field, in order. Times are not compared.
+/// Compares two transcripts message by message and field by field, in order, and the order of the fields. Times are not
+/// compared.
 pub fn differences(
     conversation: &str,
     unordered: bool,
@@ -39,16 +40,21 @@ pub fn differences(
         let mut events: Vec<_> = transcript
             .events
             .iter()
-            .map(|event| {
+            .enumerate()
+            .map(|(index, event)| {
                 let mut masked = masked(event);
                 if names.contains_key(&event["id"].as_i64()) && !same_ids {
                     mask_request_id(&mut masked);
                 }
-                (key(event, reference, &names), masked)
+                Keyed {
+                    key: key(event, reference, &names),
+                    event: masked,
+                    fields: transcript.fields.get(index).unwrap_or(&Fields::None),
+                }
             })
             .collect();
         if unordered {
-            events.sort_by_key(|(key, event)| (key.clone(), event.to_string()));
+            events.sort_by_key(|keyed| (keyed.key.clone(), keyed.event.to_string()));
         }
         order_freely(&mut events);
         events
@@ -65,20 +71,26 @@ pub fn differences(
     };
     for pair in aligned(&theirs, &our) {
         match pair {
-            (Some((key, theirs)), Some((_, ours))) => {
-                compare(theirs, ours, &mut String::new(), &mut |path, theirs, ours| {
-                    report(key, path, theirs, ours);
+            (Some(theirs), Some(ours)) => {
+                let (their, our) = ((&theirs.event, theirs.fields), (&ours.event, ours.fields));
+                compare(their, our, &mut String::new(), &mut |path, their, our| {
+                    report(&theirs.key, path, their, our);
                 });
             }
-            (Some((key, event)), None) => report(key, "", Some(event), None),
-            (None, Some((key, event))) => report(key, "", None, Some(event)),
+            (Some(their), None) => report(&their.key, "", Some(&their.event), None),
+            (None, Some(our)) => report(&our.key, "", None, Some(&our.event)),
             (None, None) => {}
         }
     }
     found
 }
 
-type Keyed = (String, Value);
+/// A message, and what it is about.
+struct Keyed<'a> {
+    key: String,
+    event: Value,
+    fields: &'a Fields,
+}
 
 /// What a message is about: two messages with the same key are held against each other.
 fn key(event: &Value, transcript: &Transcript, requests: &RequestNames) -> String {
@@ -147,17 +159,17 @@ fn mask_request_id(event: &mut Value) {
 
 /// Undoes what hosts do in an order of their own: a cell's calls are cancelled in any, as soon as each was sent, and a
 /// response that yields may go before or after what the cell asks meanwhile.
-fn order_freely(events: &mut [Keyed]) {
-    let rank = |(_, event): &Keyed| match event["type"].as_str() {
+fn order_freely(events: &mut [Keyed<'_>]) {
+    let rank = |keyed: &Keyed<'_>| match keyed.event["type"].as_str() {
         Some("delegate/request") => Some(1),
         Some("delegate/cancel") => Some(2),
-        _ if yields(event) => Some(3),
+        _ if yields(&keyed.event) => Some(3),
         _ => None,
     };
     for run in events.chunk_by_mut(|a, b| rank(a).is_some() && rank(b).is_some()) {
         // Requests keep the order of the program.
         run.sort_by_key(|keyed| match rank(keyed) {
-            Some(2) => (2, keyed.0.clone()),
+            Some(2) => (2, keyed.key.clone()),
             rank => (rank.unwrap_or_default(), String::new()),
         });
     }
@@ -170,14 +182,14 @@ fn yields(event: &Value) -> bool {
 
 /// Puts events of the same key side by side, as many as keep their order.
 fn aligned<'a>(
-    theirs: &'a [Keyed],
-    ours: &'a [Keyed],
-) -> Vec<(Option<&'a Keyed>, Option<&'a Keyed>)> {
+    theirs: &'a [Keyed<'a>],
+    ours: &'a [Keyed<'a>],
+) -> Vec<(Option<&'a Keyed<'a>>, Option<&'a Keyed<'a>>)> {
     let width = ours.len() + 1;
     let mut longest = vec![0_usize; (theirs.len() + 1) * width];
     for (i, their) in theirs.iter().enumerate().rev() {
         for (j, our) in ours.iter().enumerate().rev() {
-            longest[i * width + j] = if their.0 == our.0 {
+            longest[i * width + j] = if their.key == our.key {
                 longest[(i + 1) * width + j + 1] + 1
             } else {
                 longest[(i + 1) * width + j].max(longest[i * width + j + 1])
@@ -187,7 +199,7 @@ fn aligned<'a>(
     let (mut i, mut j, mut pairs) = (0, 0, Vec::new());
     while i < theirs.len() || j < ours.len() {
         let both = i < theirs.len() && j < ours.len();
-        if both && theirs[i].0 == ours[j].0 {
+        if both && theirs[i].key == ours[j].key {
             pairs.push((Some(&theirs[i]), Some(&ours[j])));
             (i, j) = (i + 1, j + 1);
         } else if j == ours.len()
@@ -204,14 +216,21 @@ fn aligned<'a>(
 }
 
 fn compare(
-    theirs: &Value,
-    ours: &Value,
+    (theirs, their_fields): (&Value, &Fields),
+    (ours, our_fields): (&Value, &Fields),
     path: &mut String,
     report: &mut impl FnMut(&str, Option<&Value>, Option<&Value>),
 ) {
     let length = path.len();
     match (theirs, ours) {
         (Value::Object(a), Value::Object(b)) => {
+            let names = their_fields.names_shared_with(our_fields);
+            let our_names = our_fields.names_shared_with(their_fields);
+            if names != our_names {
+                path.push_str(if length == 0 { "(order)" } else { " (order)" });
+                report(path, Some(&json!(names)), Some(&json!(our_names)));
+                path.truncate(length);
+            }
             let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
             for key in keys {
                 if !path.is_empty() {
@@ -219,7 +238,10 @@ fn compare(
                 }
                 path.push_str(key);
                 match (a.get(key), b.get(key)) {
-                    (Some(a), Some(b)) => compare(a, b, path, report),
+                    (Some(a), Some(b)) => {
+                        let (a, b) = ((a, their_fields.field(key)), (b, our_fields.field(key)));
+                        compare(a, b, path, report);
+                    }
                     (a, b) => report(path, a, b),
                 }
                 path.truncate(length);
@@ -229,7 +251,11 @@ fn compare(
             for index in 0..a.len().max(b.len()) {
                 path.push_str(&format!("[{index}]"));
                 match (a.get(index), b.get(index)) {
-                    (Some(a), Some(b)) => compare(a, b, path, report),
+                    (Some(a), Some(b)) => {
+                        let (a, b) =
+                            ((a, their_fields.element(index)), (b, our_fields.element(index)));
+                        compare(a, b, path, report);
+                    }
                     (a, b) => report(path, a, b),
                 }
                 path.truncate(length);
@@ -298,7 +324,8 @@ mod tests {
     fn transcript(events: Value) -> Transcript {
         let events = events.as_array().cloned().unwrap_or_default();
         let labels = HashMap::from([(1, "wait 1".to_owned())]);
-        Transcript { events, labels, unmet: Vec::new(), stderr: String::new() }
+        let (fields, unmet) = (Vec::new(), Vec::new());
+        Transcript { events, fields, labels, unmet, stderr: String::new() }
     }
 
     #[test]
@@ -323,6 +350,26 @@ mod tests {
                 "f/c | wait 1 (answer) | a[1] | 2 => -",
                 "f/c | cell/closed s 1 |  | - => {\"cellId\":\"1\",\"sessionId\":\"s\",\"type\":\"cell/closed\"}",
                 "f/c | exit | code | 1 => 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_order_of_fields_is_compared() {
+        let said = |text: &str| Transcript {
+            fields: vec![Fields::of(text)],
+            ..transcript(json!([serde_json::from_str::<Value>(text).unwrap_or_default()]))
+        };
+        let theirs = said(r#"{"type":"x","id":1,"a":[{"b":1,"c":2}],"d":{"e":1,"f":2}}"#);
+        let ours = said(r#"{"id":1,"type":"x","a":[{"c":2,"b":1}],"d":{"e":1,"g":3,"f":2}}"#);
+        let found: Vec<_> =
+            differences("f/c", false, &theirs, &ours).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                r#"f/c | x | (order) | ["type","id","a","d"] => ["id","type","a","d"]"#,
+                r#"f/c | x | a[0] (order) | ["b","c"] => ["c","b"]"#,
+                "f/c | x | d.g | - => 3",
             ]
         );
     }

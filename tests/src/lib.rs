@@ -8,16 +8,18 @@
 
 pub use binary::codemode;
 pub use compare::{Difference, differences};
+pub use fields::Fields;
 pub use listed::{Listed, Unlisted};
 pub use order::Order;
 pub use play::{Transcript, play};
 pub use reference::{Reference, Unavailable};
 pub use script::{Action, Conversation, ScriptError, conversations};
-pub use side::{Frames, HostCommand, HostProcess};
+pub use side::{Frame, Frames, HostCommand, HostProcess};
 pub use turn::{Turn, TurnError, run_turn, turns};
 
 mod binary;
 mod compare;
+mod fields;
 mod glob;
 pub mod hostile;
 mod listed;

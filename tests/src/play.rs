@@ -7,6 +7,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    fields::Fields,
     script::{Action, Await, Conversation, Notifications},
     side::{Frames, HostCommand, HostProcess, exit_event},
 };
@@ -16,6 +17,8 @@ use crate::{
 pub struct Transcript {
     /// Its messages in order, and then how it exited.
     pub events: Vec<Value>,
+    /// In which order each message has its fields; shorter where that is not known.
+    pub fields: Vec<Fields>,
     /// What the operations with these ids were.
     pub labels: HashMap<i64, String>,
     /// What went otherwise than the conversation expects of any host.
@@ -32,6 +35,7 @@ pub fn play(conversation: &Conversation, command: &HostCommand) -> io::Result<Tr
     let mut player = Player {
         host: HostProcess::start(command)?,
         events: Vec::new(),
+        fields: Vec::new(),
         labels: HashMap::new(),
         sessions: HashMap::new(),
         unmet: Vec::new(),
@@ -45,13 +49,14 @@ pub fn play(conversation: &Conversation, command: &HostCommand) -> io::Result<Tr
     player.wait_for(&Await::End);
     let exit = player.host.exit(Instant::now() + PATIENCE);
     player.events.push(exit_event(exit));
-    let Player { host, events, labels, unmet, .. } = player;
-    Ok(Transcript { events, labels, unmet, stderr: host.stderr() })
+    let Player { host, events, fields, labels, unmet, .. } = player;
+    Ok(Transcript { events, fields, labels, unmet, stderr: host.stderr() })
 }
 
 struct Player {
     host: HostProcess,
     events: Vec<Value>,
+    fields: Vec<Fields>,
     labels: HashMap<i64, String>,
     sessions: HashMap<i64, Value>,
     unmet: Vec<String>,
@@ -89,8 +94,9 @@ impl Player {
         while !self.over && !self.has_happened(what) {
             match self.host.receive(deadline) {
                 Frames::Frame(frame) => {
-                    self.answer(&frame);
-                    self.events.push(frame);
+                    self.answer(&frame.message);
+                    self.events.push(frame.message);
+                    self.fields.push(frame.fields);
                 }
                 Frames::Closed => self.over = true,
                 Frames::Late => {

@@ -15,6 +15,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+use crate::fields::Fields;
+
 /// How a host is started.
 #[derive(Clone, Debug)]
 pub struct HostCommand {
@@ -40,19 +42,28 @@ impl HostCommand {
 pub struct HostProcess {
     child: Child,
     stdin: Option<ChildStdin>,
-    frames: Receiver<Value>,
+    frames: Receiver<Frame>,
     stderr: Arc<Mutex<Vec<u8>>>,
 }
 
 /// The next frame of a host, or why there is none.
 #[derive(Debug)]
 pub enum Frames {
-    /// A frame. A body that is no JSON is a string.
-    Frame(Value),
+    /// A frame.
+    Frame(Frame),
     /// The host has closed its output.
     Closed,
     /// None came in time.
     Late,
+}
+
+/// The message in a frame.
+#[derive(Debug)]
+pub struct Frame {
+    /// What it says. A body that is no JSON is a string.
+    pub message: Value,
+    /// In which order.
+    pub fields: Fields,
 }
 
 impl HostProcess {
@@ -168,11 +179,13 @@ pub(crate) fn exit_event(status: Option<ExitStatus>) -> Value {
     }
 }
 
-fn read_frame(stdout: &mut impl Read) -> Option<Value> {
+fn read_frame(stdout: &mut impl Read) -> Option<Frame> {
     let mut length = [0; 4];
     stdout.read_exact(&mut length).ok()?;
     let mut body = vec![0; u32::from_le_bytes(length) as usize];
     stdout.read_exact(&mut body).ok()?;
     let text = String::from_utf8_lossy(&body);
-    Some(serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned())))
+    let fields = Fields::of(&text);
+    let message = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
+    Some(Frame { message, fields })
 }

@@ -108,7 +108,7 @@ impl Client {
                 return;
             }
             match self.host.receive(Instant::now() + PATIENCE) {
-                Frames::Frame(frame) => self.take(&frame),
+                Frames::Frame(frame) => self.take(&frame.message),
                 other => panic!("{other:?} instead of a frame\n{}", self.host.stderr()),
             }
         }
