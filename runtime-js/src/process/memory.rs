@@ -84,6 +84,10 @@ impl Watch {
         let bytes = self.gauge.private_bytes().unwrap_or_default();
         if bytes > self.bound_bytes {
             self.last_bytes = bytes;
+            if let Some(cell) = worker.only_cell() {
+                let bound_bytes = self.bound_bytes;
+                return Some(Why::Memory { cells: vec![cell], bytes, bound_bytes });
+            }
             self.asked = Some(now);
             self.next = now + ANSWER_GRACE;
             worker.send(ToWorker::WhoRuns);
@@ -102,5 +106,5 @@ const SHORTEST_WATCH: Duration = Duration::from_millis(25);
 const LONGEST_WATCH: Duration = Duration::from_millis(400);
 const GROWTH_BYTES: u64 = 4 << 20;
 
-/// To say which cells run, a worker needs no cell.
-const ANSWER_GRACE: Duration = Duration::from_millis(25);
+/// What a worker has to say which cells run. It needs none of them for it, but a processor, while it fills memory on.
+const ANSWER_GRACE: Duration = Duration::from_millis(250);

@@ -19,6 +19,7 @@ use super::{
     keeper::Keeper,
     lockdown::worker_environment,
     outgoing::{Outgoing, Sent},
+    pool::Pool,
     remote_cell::RemoteCell,
     wire::{Beginning, Setting, Start, ToWorker},
 };
@@ -124,13 +125,14 @@ impl Remote {
         id: u64,
         spec: CellSpec,
         sink: Box<dyn EventSink>,
+        pool: &Arc<Pool>,
     ) -> Result<Arc<RemoteCell>, Box<Refused>> {
         let mut state = self.0.state.lock();
         if state.closed {
             drop(state);
             return Err(Box::new(Refused { spec, sink }));
         }
-        let cell = Arc::new(RemoteCell::new(id, self.clone(), &spec, sink));
+        let cell = Arc::new(RemoteCell::new(id, self.clone(), &spec, sink, Arc::clone(pool)));
         let CellSpec { source, mut file, tools, limits, tenant, console, when_stuck, .. } = spec;
         // Of a name nobody reads more, and a head has a bound.
         if file.len() > MAX_FILE_NAME_BYTES {
@@ -208,6 +210,13 @@ impl Remote {
     pub(super) fn wake(&self) {
         // When it is full, the thread has been woken, and has yet to see it.
         let _ = (&self.0.waker).write(&[0]);
+    }
+
+    /// Its cell, if it has just one.
+    pub(super) fn only_cell(&self) -> Option<u64> {
+        let state = self.0.state.lock();
+        let mut cells = state.cells.keys();
+        cells.next().copied().filter(|_| cells.len() == 0)
     }
 
     /// Takes a cell away, so that nothing the worker says of it counts any more.

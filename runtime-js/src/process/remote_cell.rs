@@ -12,6 +12,7 @@ use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolFailure};
 use parking_lot::Mutex;
 
 use super::{
+    pool::Pool,
     remote::{KEEPER_STACK_BYTES, Remote},
     wire::{Said, ToWorker},
 };
@@ -28,6 +29,8 @@ pub(crate) struct RemoteCell {
     stored: Arc<dyn StoredValues>,
     limits: Limits,
     started: Instant,
+    /// Its worker ends with the thread that started it, which ends with the pool.
+    _pool: Arc<Pool>,
     state: Mutex<CellState>,
 }
 
@@ -52,6 +55,7 @@ impl RemoteCell {
         worker: Remote,
         spec: &CellSpec,
         sink: Box<dyn EventSink>,
+        pool: Arc<Pool>,
     ) -> RemoteCell {
         RemoteCell {
             id,
@@ -60,6 +64,7 @@ impl RemoteCell {
             stored: Arc::clone(&spec.stored),
             limits: spec.limits,
             started: Instant::now(),
+            _pool: pool,
             state: Mutex::new(CellState {
                 sink: Some(sink),
                 mailbox: VecDeque::new(),

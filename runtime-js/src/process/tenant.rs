@@ -42,7 +42,7 @@ impl Processes {
         let mut workers = self.workers.lock();
         loop {
             let worker = self.choose(&mut workers, spec.tenant)?;
-            match worker.start(id, spec, sink) {
+            match worker.start(id, spec, sink, &self.pool) {
                 Ok(cell) => return Ok(cell),
                 // It has just died.
                 Err(refused) => Refused { spec, sink } = *refused,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::Tenant;
 
 /// Not a test: what the worker processes of these tests run.
 #[test]
@@ -71,11 +72,7 @@ fn memory_beyond_the_heap_is_bounded() {
 #[test]
 fn a_process_that_is_killed_ends_its_cells_and_no_others() {
     let tenant = ISOLATED.tenant();
-    let start = |source: &str| {
-        let (send, events) = mpsc::channel();
-        let cell = tenant.start(spec(source), move |event| drop(send.send(event))).unwrap();
-        Trial { cell, events }
-    };
+    let start = |source: &str| start_for(&tenant, source);
     let first = start("await tools.never({})");
     let Event::ToolCall(_) = first.next() else { panic!("it calls") };
     let other = Trial::start_in(&ISOLATED, spec("text(await tools.echo(1)); await tools.never()"));
@@ -93,18 +90,41 @@ fn a_process_that_is_killed_ends_its_cells_and_no_others() {
     assert_eq!(start("text('next')").finish().shown, ["next"]);
 }
 
-#[test]
-fn a_cell_that_cannot_be_interrupted_lets_the_others_of_its_process_finish() {
+/// An engine whose tenants have one process each.
+fn one_process_each() -> Engine {
     let mut processes = ProcessOptions::this_program(WORKER_ARGUMENTS);
     processes.spread = 1;
+    processes.memory_bytes = 512 << 20;
     let isolation = Isolation::Process(processes);
-    let engine = Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() });
-    let tenant = engine.tenant();
-    let start = |source: &str| {
-        let (send, events) = mpsc::channel();
-        let cell = tenant.start(spec(source), move |event| drop(send.send(event))).unwrap();
-        Trial { cell, events }
-    };
+    Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() })
+}
+
+fn start_for(tenant: &Tenant, source: &str) -> Trial {
+    let (send, events) = mpsc::channel();
+    let cell = tenant.start(spec(source), move |event| drop(send.send(event))).unwrap();
+    Trial { cell, events }
+}
+
+#[test]
+fn who_uses_too_much_memory_is_told_apart_from_who_waits() {
+    let tenant = one_process_each().tenant();
+    let waits = start_for(&tenant, "await tools.never()");
+    assert!(matches!(waits.next(), Event::ToolCall(_)));
+    let fills = start_for(&tenant, "'x'.repeat(3e8).replace(/x/g, 'yy')");
+    let report = print(fills.finish());
+    assert!(report.starts_with("! HeapLimitExceeded: "), "{report}");
+    let report = print(waits.finish());
+    assert!(
+        report
+            .starts_with("! runtimeCrashed: the cell's process used more than its 536870912 bytes"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_cell_that_cannot_be_interrupted_lets_the_others_of_its_process_finish() {
+    let tenant = one_process_each().tenant();
+    let start = |source: &str| start_for(&tenant, source);
     let honest = start("text(await tools.echo(1))");
     let Event::ToolCall(call) = honest.next() else { panic!("it calls") };
     let stuck = start("text('on'); new Array(3e8).fill(0);");
@@ -143,16 +163,21 @@ fn a_program_that_is_no_worker_is_an_error_of_the_cell() {
 }
 
 #[test]
+fn a_cell_outlives_its_engine() {
+    let mut processes = ProcessOptions::this_program(WORKER_ARGUMENTS);
+    processes.warm = 0;
+    let isolation = Isolation::Process(processes);
+    let engine = Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() });
+    let trial = Trial::start_in(&engine, spec("text(await tools.echo(1))"));
+    drop(engine);
+    assert_eq!(trial.finish().shown, ["1"]);
+}
+
+#[test]
 fn many_cells_share_few_processes() {
     let tenant = ISOLATED.tenant();
-    let trials: Vec<Trial> = (0..40)
-        .map(|n| {
-            let (send, events) = mpsc::channel();
-            let spec = spec(&format!("text(await tools.echo({n}))"));
-            let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
-            Trial { cell, events }
-        })
-        .collect();
+    let trials: Vec<Trial> =
+        (0..40).map(|n| start_for(&tenant, &format!("text(await tools.echo({n}))"))).collect();
     let processes: std::collections::HashSet<_> =
         trials.iter().filter_map(|trial| trial.cell.process()).collect();
     assert!(processes.len() <= 4, "{processes:?}");
