@@ -1,5 +1,5 @@
 // Stores a little in each cell, until the session is full; one cell more must not be the end of it.
-// limits: storedBytes=10000
+// session: storedBytes=10000
 // expect: completes
 // shows: held
 store('a', 'x'.repeat(6000)); text('held');

@@ -4,7 +4,9 @@ use codemode_cells::{
     CellRequest, CodeModeSession, ExecuteOptions, InProcessCodeModeSession, SessionError,
     SessionLimits, SessionOptions,
 };
-use codemode_host_protocol::{CellId, ContentItem, RuntimeResponse, WaitOutcome};
+use codemode_host_protocol::{
+    CellId, ContentItem, RuntimeResponse, SESSION_BUDGET_EXCEEDED, WaitOutcome,
+};
 use codemode_runtime_js::{
     Engine, EngineOptions, Isolation, Limits, WhenStuck, process::ProcessOptions,
 };
@@ -81,7 +83,10 @@ impl Arena {
         // With room to look around, but in the isolate that was attacked, if that is kept: those of another heap limit are others.
         let roomy = Limits { heap_bytes: attack.limits.cell.heap_bytes, ..Limits::default() };
         let probe = run(&session, &Turn::probe(), Some(roomy)).await;
-        if format!("{probe:?}") != self.pristine && !attack.console {
+        // A session that has used up its own budget has nothing more to say.
+        let used_up = attack.limits.session != limits().session
+            && matches!(&probe.end, End::Failed(error) if error.contains(SESSION_BUDGET_EXCEEDED));
+        if format!("{probe:?}") != self.pristine && !attack.console && !used_up {
             report.wrong.push(format!("afterwards the session is not as new: {probe:?}"));
         }
         if let Err(error) = session.shutdown().await {

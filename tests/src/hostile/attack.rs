@@ -137,10 +137,13 @@ impl Attack {
                 "isolation" if value == "process" => self.needs_process = true,
                 "console" if value == "yes" => self.console = true,
                 "limits" => {
-                    for limit in value.split(' ') {
-                        let (name, amount) =
-                            limit.split_once('=').ok_or("limits: name=amount …")?;
-                        set(&mut self.limits, name, amount)?;
+                    for (budget, amount) in amounts(value)? {
+                        set(&mut self.limits, budget, amount)?;
+                    }
+                }
+                "session" => {
+                    for (budget, amount) in amounts(value)? {
+                        self.limits.session.set(budget, Some(amount as u64));
                     }
                 }
                 _ => return Err(format!("`{line}` is not understood")),
@@ -172,26 +175,38 @@ pub(super) fn limits() -> SessionLimits {
     limits.cell.cpu = None;
     limits.cell.output_bytes = 1 << 20;
     limits.cell.output_items = 1_000;
-    limits.stored_bytes = 1 << 20;
-    limits.stored_keys = 100;
+    limits.cell.stored_bytes = 1 << 20;
+    limits.cell.stored_keys = 100;
+    limits.session.set(Budget::StoredBytes, Some(1 << 20));
+    limits.session.set(Budget::StoredValues, Some(100));
     limits.open_calls = 100;
     limits
 }
 
-/// Sets the limit of that budget.
-fn set(limits: &mut SessionLimits, name: &str, amount: &str) -> Result<(), String> {
-    let number = number(amount).ok_or_else(|| format!("`{amount}` is no amount"))?;
+/// Reads `heap=16MiB cpu=50ms`.
+fn amounts(text: &str) -> Result<Vec<(Budget, usize)>, String> {
+    let amount = |word: &str| {
+        let (name, amount) = word.split_once('=').ok_or("budgets are written name=amount")?;
+        let budget = Budget::named(name).ok_or_else(|| format!("`{name}` is no budget"))?;
+        let amount = number(amount).ok_or_else(|| format!("`{amount}` is no amount"))?;
+        Ok((budget, amount))
+    };
+    text.split(' ').map(amount).collect()
+}
+
+/// Sets the limit of that budget of one cell.
+fn set(limits: &mut SessionLimits, budget: Budget, number: usize) -> Result<(), String> {
     let time = Some(Duration::from_millis(number as u64));
     let cell = &mut limits.cell;
-    match Budget::named(name).ok_or_else(|| format!("`{name}` is no budget"))? {
+    match budget {
         Budget::Heap => cell.heap_bytes = number,
         Budget::ArrayBuffers => cell.buffer_bytes = number,
         Budget::Cpu => cell.cpu = time,
         Budget::Wall => cell.wall = time,
         Budget::OutputBytes => cell.output_bytes = number,
         Budget::OutputItems => cell.output_items = number,
-        Budget::StoredBytes => limits.stored_bytes = number,
-        Budget::StoredValues => limits.stored_keys = number,
+        Budget::StoredBytes => cell.stored_bytes = number,
+        Budget::StoredValues => cell.stored_keys = number,
         Budget::ToolCalls => cell.tool_calls = number,
         Budget::OpenToolCalls => limits.open_calls = number,
         Budget::ArgumentBytes => cell.argument_bytes = number,
