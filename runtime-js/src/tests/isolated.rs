@@ -185,3 +185,32 @@ fn many_cells_share_few_processes() {
         assert_eq!(trial.finish().shown, [n.to_string()]);
     }
 }
+
+/// The kernel's limits on threads and data leave room for all of them, none of which is idle.
+#[test]
+fn a_process_takes_as_many_cells_as_it_may() {
+    let mut processes = ProcessOptions::this_program(WORKER_ARGUMENTS);
+    (processes.spread, processes.cells_per_process) = (1, 100);
+    let isolation = Isolation::Process(processes);
+    let engine = Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() });
+    let tenant = engine.tenant();
+    let mut processes = std::collections::HashSet::new();
+    // Twice: those that have ended make room.
+    for _ in 0..2 {
+        let trials: Vec<Trial> = (0..100)
+            .map(|n| {
+                let (send, events) = mpsc::channel();
+                let spec = spec(&format!(
+                    "const a = new Uint8Array(1e6).fill(1); text(await tools.echo({n}))"
+                ));
+                let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
+                Trial { cell, events }
+            })
+            .collect();
+        processes.extend(trials.iter().filter_map(|trial| trial.cell.process()));
+        for (n, trial) in trials.into_iter().enumerate() {
+            assert_eq!(trial.finish().shown, [n.to_string()]);
+        }
+    }
+    assert_eq!(processes.len(), 1);
+}
