@@ -81,7 +81,9 @@ fn host_with_a_cell() -> HostProcess {
     }
     loop {
         match host.receive(Instant::now() + PATIENCE) {
-            Frames::Frame(frame) if frame["type"] == "execute/initialResponse" => return host,
+            Frames::Frame(frame) if frame.message["type"] == "execute/initialResponse" => {
+                return host;
+            }
             Frames::Frame(_) => {}
             other => panic!("{other:?}\n{}", host.stderr()),
         }
