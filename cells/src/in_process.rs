@@ -131,17 +131,17 @@ impl InProcessCodeModeSession {
         let (stored_bytes, stored_values) = shared.store.lock().size();
         let used = |budget| match budget {
             Budget::Heap | Budget::ArrayBuffers | Budget::Timers => self.tenant.used(budget),
-            Budget::StoredBytes => stored_bytes,
-            Budget::StoredValues => stored_values,
+            Budget::StoredBytes => Some(stored_bytes),
+            Budget::StoredValues => Some(stored_values),
             Budget::Cpu => {
-                let running = shared.running_cpu().as_millis();
-                shared.ledger.used(budget) + u64::try_from(running).unwrap_or(u64::MAX)
+                let running = u64::try_from(shared.running_cpu().as_millis()).unwrap_or(u64::MAX);
+                Some(shared.ledger.used(budget).saturating_add(running))
             }
-            budget => shared.ledger.used(budget),
+            budget => Some(shared.ledger.used(budget)),
         };
         let of_session = Budget::ALL.into_iter().filter(|budget| budget.is_of(Scope::Session));
         SessionUsage {
-            used: of_session.map(|budget| (budget, used(budget))).collect(),
+            used: of_session.filter_map(|budget| Some((budget, used(budget)?))).collect(),
             limits: shared.limits().session,
             cell_limits: shared.limits().of_cells(),
             exceeded: shared.ledger.spent(),

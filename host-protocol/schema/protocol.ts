@@ -526,7 +526,8 @@ export type SessionId = string;
  */
 export type SessionUsage = {
   /**
-   * What the session has used: of what does not come back, since it was opened; of all else, now.
+   * What the session has used: of what does not come back, since it was opened; of all else, now. Of heaps, array
+   * buffers and timers nothing is known where cells run in processes of their own.
    */
   used: Budgets,
   /**

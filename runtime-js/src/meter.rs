@@ -30,10 +30,10 @@ impl Meter {
     }
 
     /// What is used of `budget`, of those that are counted here.
-    pub(crate) fn used(&self, budget: Budget) -> usize {
+    pub(crate) fn used(&self, budget: Budget) -> Option<usize> {
         let gauges = [&self.heap, &self.buffers, &self.timers];
         let gauge = gauges.into_iter().find(|gauge| gauge.budget == budget);
-        gauge.map_or(0, |gauge| gauge.amount.load(Ordering::Relaxed))
+        Some(gauge?.amount.load(Ordering::Relaxed))
     }
 
     /// A heap that had `old` bytes has `new` ones.

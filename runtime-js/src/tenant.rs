@@ -62,9 +62,14 @@ impl Tenant {
         }
     }
 
-    /// What the tenant's running cells use together of `budget`: heap, array buffers or timers. Of others, 0.
-    pub fn used(&self, budget: Budget) -> u64 {
-        self.meter.used(budget) as u64
+    /// What the tenant's running cells use together of `budget`: heap, array buffers or timers. Of others nothing is
+    /// known here, and nothing at all where cells run in processes of their own, which keep account themselves.
+    pub fn used(&self, budget: Budget) -> Option<u64> {
+        #[cfg(target_os = "linux")]
+        if self.processes.is_some() {
+            return None;
+        }
+        self.meter.used(budget).map(|used| used as u64)
     }
 
     /// Starts a cell. Returns at once; all that the cell does, a bad source included, is told to `sink`.

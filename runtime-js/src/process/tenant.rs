@@ -39,9 +39,10 @@ impl Processes {
         mut sink: Box<dyn EventSink>,
     ) -> io::Result<Arc<RemoteCell>> {
         let id = NEXT_CELL.fetch_add(1, Ordering::Relaxed);
+        let spread = self.spread(&spec);
         let mut workers = self.workers.lock();
         loop {
-            let worker = self.choose(&mut workers, spec.tenant)?;
+            let worker = self.choose(&mut workers, spread)?;
             match worker.start(id, spec, sink, &self.pool) {
                 Ok(cell) => return Ok(cell),
                 // It has just died.
@@ -50,14 +51,23 @@ impl Processes {
         }
     }
 
-    fn choose(&self, workers: &mut Vec<Remote>, tenant: TenantLimits) -> io::Result<Remote> {
+    /// How many processes the tenant's cells are spread over before they share. What they may use together is counted
+    /// where they run, so a limit that fewer cells can reach keeps them in one place.
+    fn spread(&self, spec: &CellSpec) -> usize {
+        let most = self.pool.options().spread.max(1);
+        let TenantLimits { heap_bytes, buffer_bytes, timers } = spec.tenant;
+        let is_loose = heap_bytes / most >= spec.limits.heap_bytes
+            && buffer_bytes / most >= spec.limits.buffer_bytes
+            && timers / most >= spec.limits.timers;
+        if is_loose { most } else { 1 }
+    }
+
+    fn choose(&self, workers: &mut Vec<Remote>, spread: usize) -> io::Result<Remote> {
         workers.retain(|worker| worker.load().is_some());
         let least = workers.iter().filter_map(|worker| Some((worker.load()?, worker)));
         let least =
             least.min_by_key(|(load, _)| *load).map(|(load, worker)| (load, worker.clone()));
         let options = self.pool.options();
-        // What the tenant's cells may use together is counted where they run.
-        let spread = if tenant == TenantLimits::default() { options.spread } else { 1 };
         let fresh = match least {
             Some((0, worker)) => return Ok(worker),
             // More processes are wanted, but not waited for.

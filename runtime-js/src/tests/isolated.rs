@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::Tenant;
+use crate::{Tenant, TenantLimits};
 
 /// Not a test: what the worker processes of these tests run.
 #[test]
@@ -213,4 +213,55 @@ fn a_process_takes_as_many_cells_as_it_may() {
         }
     }
     assert_eq!(processes.len(), 1);
+}
+
+#[test]
+fn a_tight_limit_of_a_tenant_keeps_its_cells_in_one_process() {
+    let processes_of = |share: TenantLimits| {
+        let tenant = ISOLATED.tenant();
+        let trials: Vec<Trial> = (0..4)
+            .map(|_| {
+                let (send, events) = mpsc::channel();
+                let spec = CellSpec { tenant: share, ..spec("await tools.never()") };
+                let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
+                Trial { cell, events }
+            })
+            .collect();
+        let processes = trials.iter().filter_map(|trial| trial.cell.process());
+        processes.collect::<std::collections::HashSet<_>>().len()
+    };
+    let of_cell = Limits::default();
+    let loose = TenantLimits {
+        heap_bytes: 4 * of_cell.heap_bytes,
+        buffer_bytes: 4 * of_cell.buffer_bytes,
+        timers: 4 * of_cell.timers,
+    };
+    assert_eq!(processes_of(TenantLimits { heap_bytes: of_cell.heap_bytes, ..loose }), 1);
+    // How many are ready is a matter of time, that there are more is not.
+    let mut spread = 1;
+    while spread == 1 {
+        spread = processes_of(loose);
+    }
+}
+
+#[test]
+fn what_cells_of_a_tenant_use_together_ends_them_in_processes_too() {
+    let share = TenantLimits { timers: 3, ..TenantLimits::default() };
+    let tenant = ISOLATED.tenant();
+    let start = |source: &str| {
+        let (send, events) = mpsc::channel();
+        let spec = CellSpec { tenant: share, ..spec(source) };
+        let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
+        Trial { cell, events }
+    };
+    let two = "for (let i = 0; i < 2; i++) setTimeout(() => {}, 1e9); await tools.never()";
+    let first = start(two);
+    assert!(matches!(first.next(), Event::ToolCall(_)));
+    let over = start(two).finish().end.outcome.limit_exceeded();
+    let expected = codemode_host_protocol::LimitExceeded::of_session(
+        codemode_host_protocol::Budget::Timers,
+        3,
+        4,
+    );
+    assert_eq!(over, Some(expected));
 }
