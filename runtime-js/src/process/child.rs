@@ -37,7 +37,8 @@ pub fn run_worker() -> ! {
 fn serve() -> io::Result<()> {
     let mut lockdown = Lockdown::begin(None).map_err(io::Error::other)?;
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
-    let mut reader = FrameReader::new(UnixStream::from(OwnedFd::from(socket.try_clone()?)));
+    let mut reader =
+        FrameReader::new(UnixStream::from(OwnedFd::from(socket.try_clone()?)), usize::MAX);
     let Some(first) = reader.next()? else { return Ok(()) };
     let ToWorker::Begin(beginning) = read(first)? else {
         return Err(io::Error::other("the first frame has to begin"));

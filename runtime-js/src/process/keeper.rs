@@ -64,7 +64,9 @@ impl Keeper {
         group: Option<Group>,
     ) -> Keeper {
         let memory = Watch::new(Gauge::of(worker.0.pid), options.memory_bytes);
-        let reader = FrameReader::new(Incoming(Arc::clone(&socket)));
+        // What a cell passes on at once is a part of what it holds.
+        let max_body_bytes = usize::try_from(options.memory_bytes / 4).unwrap_or(usize::MAX);
+        let reader = FrameReader::new(Incoming(Arc::clone(&socket)), max_body_bytes);
         let on_ready = options.on_ready;
         let last_words = Vec::new();
         Keeper { worker, child, socket, reader, woken, stderr, last_words, memory, group, on_ready }
@@ -110,6 +112,9 @@ impl Keeper {
             _ => {}
         }
         drop(state);
+        if self.worker.0.outgoing.is_stuck() {
+            return Some(Why::Broken(String::from("does not read what it is sent")));
+        }
         if live { self.memory.check(now, &self.worker) } else { None }
     }
 

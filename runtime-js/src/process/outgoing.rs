@@ -5,6 +5,7 @@ use std::{
     io::{self, IoSlice, Read, Write as _},
     os::unix::net::UnixStream,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -22,6 +23,20 @@ struct Queue {
     parts: VecDeque<Vec<u8>>,
     /// How much of the first part is on its way.
     sent: usize,
+    /// Of all parts.
+    bytes: usize,
+    /// When the connection last took something while more was queued.
+    moved: Option<Instant>,
+}
+
+impl Queue {
+    fn push(&mut self, part: Vec<u8>) {
+        if self.parts.is_empty() {
+            self.moved = Some(Instant::now());
+        }
+        self.bytes += part.len();
+        self.parts.push_back(part);
+    }
 }
 
 /// What became of a frame.
@@ -44,19 +59,21 @@ impl Outgoing {
         let Frame { head, body } = frame;
         let mut queue = self.queue.lock();
         if !queue.parts.is_empty() {
-            queue.parts.extend([head, body]);
+            queue.push(head);
+            queue.push(body);
             return Sent::Queued;
         }
         match write(&self.socket, &[&head, &body]) {
             Ok(sent) if sent == head.len() + body.len() => Sent::Done,
             Ok(sent) if sent < head.len() => {
                 queue.sent = sent;
-                queue.parts.extend([head, body]);
+                queue.push(head);
+                queue.push(body);
                 Sent::Queued
             }
             Ok(sent) => {
                 queue.sent = sent - head.len();
-                queue.parts.push_back(body);
+                queue.push(body);
                 Sent::Queued
             }
             Err(_) => Sent::Done,
@@ -70,17 +87,29 @@ impl Outgoing {
             let rest = &part[queue.sent..];
             match write(&self.socket, &[rest]) {
                 Ok(sent) if sent == rest.len() => {
+                    queue.bytes -= part.len();
+                    queue.moved = Some(Instant::now());
                     queue.parts.pop_front();
                     queue.sent = 0;
                 }
                 Ok(sent) => {
+                    if sent > 0 {
+                        queue.moved = Some(Instant::now());
+                    }
                     queue.sent += sent;
                     return false;
                 }
-                Err(_) => queue.parts.clear(),
+                Err(_) => *queue = Queue::default(),
             }
         }
         true
+    }
+
+    /// Whether much is queued, and nothing was taken of it for long: who is at the other end asks for more than they read.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let queue = self.queue.lock();
+        let still = queue.moved.is_some_and(|moved| moved.elapsed() > PATIENCE);
+        queue.bytes > MUCH_BYTES && still
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -117,6 +146,12 @@ fn write(mut socket: &UnixStream, parts: &[&[u8]]) -> io::Result<usize> {
     Ok(written)
 }
 
+/// So much waits for a worker that lags behind.
+const MUCH_BYTES: usize = 64 << 20;
+
+/// A worker reads at once, whatever its cells do.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -144,5 +179,18 @@ mod tests {
         drop(outgoing);
         let expected = [vec![0; 13], vec![1; (10 << 20) + 3], vec![2; 3], vec![3; 4]].concat();
         assert!(reader.join().unwrap() == expected);
+    }
+
+    #[test]
+    fn who_does_not_read_is_noticed() {
+        let (host, _worker) = UnixStream::pair().unwrap();
+        host.set_nonblocking(true).unwrap();
+        let outgoing = Outgoing::new(Arc::new(host));
+        let part = || Frame { head: Vec::new(), body: vec![0; MUCH_BYTES] };
+        assert!(outgoing.send(part()) == Sent::Queued);
+        assert!(outgoing.send(part()) == Sent::Queued);
+        assert!(!outgoing.is_stuck(), "it may have had no time yet");
+        outgoing.queue.lock().moved = Instant::now().checked_sub(2 * PATIENCE);
+        assert!(outgoing.is_stuck());
     }
 }

@@ -288,6 +288,7 @@ impl FromWorker {
 /// Puts frames together from the bytes of a connection, which may be a blocking one or not.
 pub(crate) struct FrameReader<R> {
     from: BufReader<R>,
+    max_body_bytes: usize,
     prefix: [u8; PREFIX],
     prefix_filled: usize,
     /// The frame that is being read, and how long its parts are to be.
@@ -295,9 +296,11 @@ pub(crate) struct FrameReader<R> {
 }
 
 impl<R: Read> FrameReader<R> {
-    pub(crate) fn new(from: R) -> FrameReader<R> {
+    /// Takes no body that is longer than `max_body_bytes`.
+    pub(crate) fn new(from: R, max_body_bytes: usize) -> FrameReader<R> {
         FrameReader {
             from: BufReader::with_capacity(READ_BYTES, from),
+            max_body_bytes,
             prefix: [0; PREFIX],
             prefix_filled: 0,
             frame: None,
@@ -343,7 +346,7 @@ impl<R: Read> FrameReader<R> {
                     self.prefix[self.prefix_filled..][..taken].copy_from_slice(&bytes[..taken]);
                     self.prefix_filled += taken;
                     if self.prefix_filled == PREFIX {
-                        let (head_len, body_len) = lengths(self.prefix)
+                        let (head_len, body_len) = lengths(self.prefix, self.max_body_bytes)
                             .map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))?;
                         let frame = Frame {
                             head: Vec::with_capacity(head_len.min(READ_BYTES)),
@@ -361,11 +364,11 @@ impl<R: Read> FrameReader<R> {
 }
 
 /// The lengths of the head and of the body, from the bytes before them.
-fn lengths(prefix: [u8; PREFIX]) -> Result<(usize, usize), BadFrame> {
+fn lengths(prefix: [u8; PREFIX], max_body_bytes: usize) -> Result<(usize, usize), BadFrame> {
     let [a, b, c, d, e, f, g, h] = prefix;
     let head = u32::from_le_bytes([a, b, c, d]) as usize;
     let body = u32::from_le_bytes([e, f, g, h]) as usize;
-    if head > MAX_HEAD_BYTES || body > MAX_BODY_BYTES {
+    if head > MAX_HEAD_BYTES || body > max_body_bytes {
         return Err(BadFrame::Long(head.saturating_add(body)));
     }
     Ok((head, body))
@@ -428,8 +431,80 @@ const PREFIX: usize = 8;
 /// Longest are the list of cells over memory, and the name of a source.
 const MAX_HEAD_BYTES: usize = 1 << 20;
 
-/// More than any budget allows; it bounds what a worker that was taken over can make its engine hold.
-const MAX_BODY_BYTES: usize = 1 << 30;
-
 /// Read at once, and room made for a part before it has arrived.
 const READ_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn bytes(message: FromWorker) -> Vec<u8> {
+        let Frame { head, body } = message.encode();
+        [head, body].concat()
+    }
+
+    fn said(said: Said) -> Vec<u8> {
+        bytes(FromWorker::Cell { cell: 7, said })
+    }
+
+    #[test]
+    fn frames_are_put_together_from_any_pieces() {
+        let value = Json::parse(r#"{"a": [1]}"#).unwrap();
+        let input = Some(value.clone());
+        let all = [
+            said(Said::Output(ContentItem::text("a\u{1f600}"))),
+            said(Said::ToolCall { call: CallId(1), entry: 0, input }),
+            said(Said::Stored { key: String::from("k\0"), value }),
+            bytes(FromWorker::Running { cells: vec![7] }),
+        ];
+        let whole = all.concat();
+        for at_a_time in [1, 2, 7, whole.len()] {
+            let chunks = whole.chunks(at_a_time).map(<[u8]>::to_vec).collect::<Vec<_>>();
+            let mut reader = FrameReader::new(Pieces(chunks.into()), 100);
+            for expected in &all {
+                let frame = reader.next().unwrap().unwrap();
+                let message = FromWorker::decode(frame).unwrap();
+                assert_eq!(&bytes(message), expected);
+            }
+            assert!(reader.next().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        let refuse = |bytes: &[u8]| match FrameReader::new(bytes, 100).next() {
+            Err(error) => error.to_string(),
+            Ok(None) => String::from("nothing"),
+            Ok(Some(frame)) => FromWorker::decode(frame).unwrap_err().to_string(),
+        };
+        let long = said(Said::Notify("x".repeat(101)));
+        assert_eq!(refuse(&long), "a frame of 122 bytes");
+        let cut = said(Said::Yield);
+        assert_eq!(refuse(&cut[..cut.len() - 1]), "unexpected end of file");
+        let mut head = said(Said::Yield);
+        head[PREFIX] = b'[';
+        assert!(refuse(&head).starts_with("a head that cannot be read: "));
+        let mut text = said(Said::Notify(String::from("x")));
+        *text.last_mut().unwrap() = 0xff;
+        assert_eq!(refuse(&text), "a body that is no text");
+        let deep =
+            Json::parse(format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1)));
+        let deep = Said::Stored { key: String::new(), value: deep.unwrap() };
+        let frame = FromWorker::Cell { cell: 7, said: deep }.encode();
+        let frame = Frame { head: frame.head[PREFIX..].to_vec(), body: frame.body };
+        assert!(matches!(FromWorker::decode(frame), Err(BadFrame::Depth(_))));
+    }
+
+    /// Gives one piece at a time.
+    struct Pieces(std::collections::VecDeque<Vec<u8>>);
+
+    impl Read for Pieces {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let Some(piece) = self.0.pop_front() else { return Ok(0) };
+            buf[..piece.len()].copy_from_slice(&piece);
+            Ok(piece.len())
+        }
+    }
+}
