@@ -89,6 +89,8 @@ struct Machine {
     memory_bytes: Option<u64>,
     /// Threads and processes that this user may have.
     threads: Option<u64>,
+    /// Address space that a process may have, in bytes.
+    address_space_bytes: Option<u64>,
     /// Descriptors that this process may have.
     descriptors: Option<u64>,
     processors: usize,
@@ -128,7 +130,13 @@ impl Diagnosis {
         }
         let denied = self.denied();
         writeln!(out)?;
-        if !self.holds {
+        let crossed = |finding: &Finding| !finding.crossed.is_empty();
+        if self.sandbox.crossed.is_empty()
+            && !self.sandbox.layers.iter().any(crossed)
+            && !self.holds
+        {
+            writeln!(out, "{BAD}Cells do not run here in processes of their own.{BAD:#}")
+        } else if !self.holds {
             let advice = "The sandbox does not hold here. Do not run cells that you do not trust.";
             writeln!(out, "{BAD}{advice}{BAD:#}")
         } else if denied > 0 {
@@ -164,6 +172,7 @@ impl Machine {
             no_control_groups: Groups::find().err().map(|why| why.to_string()),
             memory_bytes: process::memory_of_this_process(),
             threads: getrlimit(Resource::Nproc).current,
+            address_space_bytes: getrlimit(Resource::As).current,
             descriptors: getrlimit(Resource::Nofile).current,
             processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         }
@@ -195,7 +204,15 @@ impl Machine {
             ),
             Some(count) => Line::plain(format!("{count} {what}")),
         };
-        vec![
+        let address_space = self.address_space_bytes.map(|bytes| {
+            let what =
+                format!("{} of address space: V8 reserves more than it uses", ByteSize(bytes));
+            (
+                "address space",
+                Line::fair("little", format!("{what}; `ulimit -v unlimited` lets it")),
+            )
+        });
+        let mut lines = vec![
             ("memory", groups),
             ("", memory),
             (
@@ -213,7 +230,9 @@ impl Machine {
                 ),
             ),
             ("processors", Line::plain(self.processors.to_string())),
-        ]
+        ];
+        lines.extend(address_space);
+        lines
     }
 }
 

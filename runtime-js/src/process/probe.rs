@@ -215,7 +215,11 @@ fn examine_together(
     outside: &Outside,
 ) -> io::Result<Together> {
     let ways: Vec<_> = crossing::ALL.iter().map(|way| way.name).collect();
-    let mut tried = go(command, outside, None, &ways, true)?;
+    let (mut tried, no_engine) = match go(command, outside, None, &ways, true) {
+        Ok(tried) => (tried, None),
+        // V8 does not start here; the layers can be tried without.
+        Err(error) => (go(command, outside, None, &ways, false)?, Some(error.to_string())),
+    };
     // Taking without a bound is no way out. Where the bound is denied, that is said of it; all else has to be closed by
     // somebody.
     let denied: Vec<Layer> =
@@ -228,7 +232,7 @@ fn examine_together(
     let cell_failed = match tried.cell {
         Some(Ok(())) => None,
         Some(Err(error)) => Some(error),
-        None => Some(String::from("the child ended")),
+        None => no_engine.or_else(|| Some(String::from("the child ended"))),
     };
     Ok((ways.len(), tried.crossed, cell_failed))
 }
@@ -283,7 +287,7 @@ fn go(
         let Some((way, others)) = rest.split_first() else { return Ok(tried) };
         if tried.report.is_none() {
             let what = "a child could not lock itself down";
-            return Err(io::Error::other(format!("{what}: {status}\n{last_words}")));
+            return Err(io::Error::other(format!("{what}: {status}: {last_words}")));
         }
         // It ended on this way: by the filter's hand, or because it got through, to another program for example.
         if status.signal() == Some(SIGSYS) {
@@ -355,7 +359,12 @@ impl Running {
     fn end(self) -> io::Result<(ExitStatus, String)> {
         drop(self.socket);
         let output = self.child.wait_with_output()?;
-        Ok((output.status, String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+        // Without V8's frames, and the borders around its words.
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let lines = stderr.lines().map(|line| line.trim_matches(['#', ' ']));
+        let told =
+            lines.take_while(|line| !line.starts_with("====")).filter(|line| !line.is_empty());
+        Ok((output.status, told.collect::<Vec<_>>().join(" ")))
     }
 }
 
@@ -377,7 +386,10 @@ impl World {
         let folder = std::env::temp_dir().join(&name);
         let tcp = TcpListener::bind("127.0.0.1:0")?;
         let unix = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
-        crossing::make_folder(&folder)?;
+        crossing::make_folder(&folder).map_err(|error| {
+            let what = format!("no folder can be made at {}: {error}", folder.display());
+            io::Error::new(error.kind(), format!("{what}; TMPDIR names another place"))
+        })?;
         let host = std::process::id().cast_signed();
         let outside = Outside { host, tcp: tcp.local_addr()?, unix: name, folder };
         Ok(World { outside, _tcp: tcp, _unix: unix })
