@@ -223,6 +223,7 @@ impl Budget {
     /// An amount of it, for people: `67108864 bytes`, `1.5s`, `3 items`.
     pub fn amount(self, amount: u64) -> String {
         let noun = match self {
+            Budget::Cpu | Budget::Wall if amount == 0 => return "0ms".to_owned(),
             Budget::Cpu | Budget::Wall => return format!("{:?}", Duration::from_millis(amount)),
             Budget::OutputItems => "items",
             Budget::StoredValues => "values",

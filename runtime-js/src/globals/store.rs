@@ -1,6 +1,6 @@
 //! `store` and `load`: JSON values that outlive the cell.
 
-use codemode_host_protocol::Budget;
+use codemode_host_protocol::{Budget, LimitExceeded};
 
 use super::{render, throw, throw_limit, to_json};
 use crate::state::CellState;
@@ -63,7 +63,13 @@ fn key(
     }
     let key = key.to_string(scope)?;
     if key.length() > max_bytes {
-        throw(scope, &format!("{function} key must be a string of at most {max_bytes} bytes"));
+        let message = format!("{function} key must be a string of at most {max_bytes} bytes");
+        let limit = LimitExceeded::of_cell(
+            Budget::StoredBytes,
+            max_bytes as u64,
+            key.length() as u64,
+        );
+        throw_limit(scope, limit, &format!("{}: {message}", limit.code()));
         return None;
     }
     Some(key.to_rust_string_lossy(scope))
