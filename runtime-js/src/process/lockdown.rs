@@ -33,6 +33,8 @@ pub(crate) struct Lockdown {
     /// Of all layers, this one alone: to see what it holds by itself.
     only: Option<Layer>,
     layers: Vec<LayerReport>,
+    /// Threads that were there before, which what the kernel keeps for each thread does not reach.
+    other_threads: usize,
     /// Open before there are no files any more.
     memory: Option<File>,
     page_bytes: u64,
@@ -50,7 +52,8 @@ impl Lockdown {
         let memory = File::open("/proc/self/statm").ok();
         // Linux before 6.4 tells it in a file.
         let page_bytes = rustix::param::page_size() as u64;
-        let mut lockdown = Lockdown { only, layers: Vec::new(), memory, page_bytes };
+        let other_threads = other_threads();
+        let mut lockdown = Lockdown { only, layers: Vec::new(), other_threads, memory, page_bytes };
         lockdown.layer(Layer::Environment, bare_environment);
         let kept = lockdown.memory.as_ref().map(|file| file.as_raw_fd());
         lockdown.layer(Layer::Descriptors, || close_descriptors(kept));
@@ -105,6 +108,12 @@ impl Lockdown {
             return self.layers.push(LayerReport { layer, status });
         }
         let status = match apply() {
+            Ok(_) if self.other_threads > 0 && OF_THREADS.contains(&layer) => Status::Denied {
+                reason: format!(
+                    "{} other threads were there before, and it does not reach them",
+                    self.other_threads
+                ),
+            },
             Ok(detail) => Status::Active { detail },
             Err(Denied(reason)) => Status::Denied { reason },
         };
@@ -279,9 +288,12 @@ fn close_descriptors(kept: Option<i32>) -> Applied {
     rustix::stdio::dup2_stdout(&null)?;
     drop(null);
     // The list is complete before the first is closed: it is read through a descriptor of its own.
-    let open = std::fs::read_dir("/proc/self/fd").map_err(Denied::new)?;
-    let open: Vec<i32> =
-        open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    let open: Vec<i32> = match std::fs::read_dir("/proc/self/fd") {
+        Ok(open) => {
+            open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+        }
+        Err(_) => (0..MANY_DESCRIPTORS).collect(),
+    };
     for descriptor in open.into_iter().filter(|&fd| fd > 2 && Some(fd) != kept) {
         // That of the list itself is closed by now.
         let _ = nix::unistd::close(descriptor);
@@ -336,6 +348,14 @@ fn limit_threads(threads: u64) -> Applied {
     Ok(None)
 }
 
+/// Threads beside this one. A program calls us before it starts any; the test harness cannot.
+fn other_threads() -> usize {
+    if cfg!(test) {
+        return 0;
+    }
+    std::fs::read_dir("/proc/self/task").map_or(0, |threads| threads.count().saturating_sub(1))
+}
+
 /// Whether the other end of the socket is closed.
 fn host_hung_up() -> bool {
     let stdin = io::stdin();
@@ -387,6 +407,12 @@ fn set_limit(resource: Resource, limit: u64) -> Result<(), Denied> {
 
 /// `nobody` and `nogroup`, or `nfsnobody`, on every Linux.
 const NOBODY: u32 = 65_534;
+
+/// What the kernel keeps for each thread, and hands on to those that it starts.
+const OF_THREADS: [Layer; 4] = [Layer::Privileges, Layer::Files, Layer::Network, Layer::Scope];
+
+/// Where there is no list of those that are open, so many are closed, open or not.
+const MANY_DESCRIPTORS: i32 = 65_536;
 
 /// The socket, standard output and error, and what little a library may open for a moment.
 const MAX_DESCRIPTORS: u64 = 16;
