@@ -14,6 +14,7 @@ mod ninja;
 mod provide;
 mod recipe;
 mod say;
+mod soak;
 mod source_build;
 mod target_dir;
 mod workspace;
@@ -45,6 +46,12 @@ enum Command {
     },
     /// Measure, in a release build; the arguments go to the benchmark
     Bench {
+        /// Passed on as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Attack for minutes on end, with honest sessions beside and worker processes killed at random
+    Soak {
         /// Passed on as they are
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -85,6 +92,10 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Bench { arguments } => {
             setup(&workspace)?;
             bench::run(&workspace, &arguments)?;
+        }
+        Command::Soak { arguments } => {
+            setup(&workspace)?;
+            soak::run(&workspace, &arguments)?;
         }
         Command::V8 { from_source: false, .. } => setup(&workspace)?,
         Command::V8 { from_source: true, output } => {

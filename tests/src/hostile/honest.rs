@@ -16,7 +16,9 @@ pub struct Honest {
 pub enum HonestReport {
     /// It answered what it had to.
     Right,
-    /// It did not.
+    /// Its process died; the next cell asks for the same again.
+    Crashed,
+    /// It did not, or is lost.
     Wrong(String),
 }
 
@@ -48,6 +50,10 @@ impl Honest {
         let expected = format!("{number} 5050 [1,2,3] {number}");
         let right = matches!(&response, RuntimeResponse::Result { error_text: None, content_items, .. }
             if *content_items == [ContentItem::text(expected)]);
+        if matches!(&response, RuntimeResponse::Result { error_text: Some(error), .. } if error.starts_with(CRASHED))
+        {
+            return HonestReport::Crashed;
+        }
         if !right {
             return HonestReport::Wrong(format!("cell {number}: {response:?}"));
         }
@@ -55,6 +61,9 @@ impl Honest {
         HonestReport::Right
     }
 }
+
+/// With this begins the error of a cell whose process is gone.
+pub(crate) const CRASHED: &str = "runtimeCrashed";
 
 const SOURCE: &str = "
 const before = load('count') ?? 0;

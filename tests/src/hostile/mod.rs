@@ -6,8 +6,10 @@
 pub use arena::{Arena, Mode, Report};
 pub use attack::{Attack, AttackError, Ending, Turn, attacks};
 pub use honest::{Honest, HonestReport};
+pub use soak::{SoakReport, soak};
 
 mod arena;
 mod attack;
 mod honest;
+mod soak;
 mod tools;

@@ -4,6 +4,8 @@
 mod conversations;
 mod doctor;
 mod hostile;
+mod hostile_soak;
+mod security;
 mod soak;
 mod turns;
 mod worker;

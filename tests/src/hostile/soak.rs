@@ -1,0 +1,220 @@
+use std::{
+    collections::HashSet,
+    fs, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Arena, Attack, HonestReport, Mode, honest::CRASHED};
+
+/// What a soak has seen.
+#[derive(Debug, Default)]
+pub struct SoakReport {
+    /// Attacks that were run.
+    pub attacks: u64,
+    /// Honest cells that answered.
+    pub honest: u64,
+    /// Honest cells whose process was killed under them.
+    pub crashed: u64,
+    /// Workers that were killed.
+    pub killed: u64,
+    /// Memory of this process, in KiB: when a quarter was over, and at the end.
+    pub memory_kib: (u64, u64),
+    /// Workers that were left when all was over.
+    pub left: usize,
+    /// What went otherwise than it must.
+    pub wrong: Vec<String>,
+}
+
+/// Runs random attacks and honest sessions beside each other in worker processes, and kills workers at random, until `enough`
+/// says so of the attacks that were run and the time that has passed.
+///
+/// # Errors
+/// When this system does not tell of processes.
+pub async fn soak(
+    attacks: Vec<Attack>,
+    seed: u64,
+    enough: impl Fn(u64, Duration) -> f64 + Send + Sync + 'static,
+) -> io::Result<SoakReport> {
+    let began = Instant::now();
+    let arena = Arc::new(Arena::new(Mode::Process).await);
+    let state = Arc::new(State {
+        arena: Arc::clone(&arena),
+        attacks,
+        progress: Box::new(move |attacks| enough(attacks, began.elapsed())),
+        run: AtomicU64::new(0),
+        killed: AtomicU64::new(0),
+        over: AtomicBool::new(false),
+    });
+    let mut chance = Chance(seed | 1);
+    let attackers: Vec<_> =
+        (0..ATTACKERS).map(|_| tokio::spawn(attack(Arc::clone(&state), chance.fork()))).collect();
+    let honest: Vec<_> = (0..HONEST).map(|_| tokio::spawn(work(Arc::clone(&state)))).collect();
+    let killer = tokio::spawn(kill(Arc::clone(&state), chance.fork()));
+
+    let mut report = SoakReport::default();
+    for attacker in attackers {
+        report.wrong.extend(joined(attacker.await));
+    }
+    state.over.store(true, Ordering::Relaxed);
+    for honest in honest {
+        let (answered, crashed, wrong) = joined(honest.await);
+        report.honest += answered;
+        report.crashed += crashed;
+        report.wrong.extend(wrong);
+    }
+    let early = joined(killer.await)?;
+    report.attacks = state.run.load(Ordering::Relaxed);
+    report.killed = state.killed.load(Ordering::Relaxed);
+    report.memory_kib = (early, memory_kib()?);
+    drop(state);
+    drop(arena);
+    // Nothing tells when the last of a process is gone.
+    let patience = Instant::now() + PATIENCE;
+    while !workers()?.is_empty() && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    report.left = workers()?.len();
+    Ok(report)
+}
+
+struct State {
+    arena: Arc<Arena>,
+    attacks: Vec<Attack>,
+    /// Of the attacks that were run, how much of the soak is over: 1 for all of it.
+    progress: Box<dyn Fn(u64) -> f64 + Send + Sync>,
+    run: AtomicU64,
+    killed: AtomicU64,
+    over: AtomicBool,
+}
+
+impl State {
+    fn progress(&self) -> f64 {
+        (self.progress)(self.run.load(Ordering::Relaxed))
+    }
+}
+
+/// Runs one random attack after the other.
+async fn attack(state: Arc<State>, mut chance: Chance) -> Vec<String> {
+    let mut wrong = Vec::new();
+    while state.progress() < 1.0 {
+        let attack = &state.attacks[chance.below(state.attacks.len() as u64) as usize];
+        let faults = state.arena.run(attack).await.wrong;
+        // Killed under it: then it ended like that, and not as it says.
+        if !faults.iter().any(|fault| fault.contains(CRASHED)) {
+            wrong.extend(faults.into_iter().map(|fault| format!("{}: {fault}", attack.name)));
+        }
+        state.run.fetch_add(1, Ordering::Relaxed);
+    }
+    wrong
+}
+
+/// Works honestly: how many cells answered, how many were killed, and what was wrong.
+async fn work(state: Arc<State>) -> (u64, u64, Vec<String>) {
+    let mut honest = state.arena.honest();
+    let (mut crashed, mut wrong) = (0, Vec::new());
+    while !state.over.load(Ordering::Relaxed) {
+        match honest.work().await {
+            HonestReport::Right => {}
+            HonestReport::Crashed => crashed += 1,
+            HonestReport::Wrong(what) => {
+                wrong.push(what);
+                break;
+            }
+        }
+    }
+    (honest.cells(), crashed, wrong)
+}
+
+/// Kills a random worker for every few attacks, and says how much memory there was when a quarter was over.
+async fn kill(state: Arc<State>, mut chance: Chance) -> io::Result<u64> {
+    let mut early = None;
+    let mut seen = 0;
+    while !state.over.load(Ordering::Relaxed) {
+        if state.progress() > 0.25 && early.is_none() {
+            early = Some(memory_kib()?);
+        }
+        // A little chaos between looks, so that the worker is at no certain place.
+        tokio::time::sleep(Duration::from_micros(500 + chance.below(20_000))).await;
+        let run = state.run.load(Ordering::Relaxed);
+        if run < seen + ATTACKS_PER_KILL {
+            continue;
+        }
+        seen = run;
+        let workers: Vec<Pid> = workers()?.into_iter().collect();
+        if workers.is_empty() {
+            continue;
+        }
+        let victim = workers[chance.below(workers.len() as u64) as usize];
+        if kill_process(victim, Signal::KILL).is_ok() {
+            state.killed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    match early {
+        Some(early) => Ok(early),
+        None => memory_kib(),
+    }
+}
+
+/// The children of this process that are workers.
+fn workers() -> io::Result<HashSet<Pid>> {
+    let mut workers = HashSet::new();
+    for task in fs::read_dir("/proc/self/task")? {
+        let Ok(children) = fs::read_to_string(task?.path().join("children")) else { continue };
+        for child in children.split_whitespace() {
+            let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            let is_worker = line.split(|&byte| byte == 0).any(|word| word == b"worker");
+            if let (true, Some(pid)) = (is_worker, child.parse().ok().and_then(Pid::from_raw)) {
+                workers.insert(pid);
+            }
+        }
+    }
+    Ok(workers)
+}
+
+fn memory_kib() -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| io::Error::other("/proc/self/status has no VmRSS"))
+}
+
+fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// SplitMix64: small, and the same everywhere.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+
+    fn fork(&mut self) -> Chance {
+        Chance(self.below(u64::MAX))
+    }
+}
+
+/// Attacks at a time.
+const ATTACKERS: usize = 8;
+
+/// Honest sessions.
+const HONEST: usize = 4;
+
+const ATTACKS_PER_KILL: u64 = 5;
+
+/// How long the last processes may take to go. Only an engine that keeps some needs it.
+const PATIENCE: Duration = Duration::from_secs(60);
