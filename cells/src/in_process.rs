@@ -135,7 +135,10 @@ impl InProcessCodeModeSession {
             Budget::StoredValues => Some(stored_values),
             Budget::Cpu => {
                 let running = u64::try_from(shared.running_cpu().as_millis()).unwrap_or(u64::MAX);
-                Some(shared.ledger.used(budget).saturating_add(running))
+                let now = shared.ledger.used(budget).saturating_add(running);
+                // What cells used that are about to end comes with their ends.
+                let spent = shared.ledger.spent().filter(|spent| spent.budget == budget);
+                Some(spent.map_or(now, |spent| now.max(spent.used)))
             }
             budget => Some(shared.ledger.used(budget)),
         };

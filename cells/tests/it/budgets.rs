@@ -78,6 +78,8 @@ async fn cells_side_by_side_share_processor_time() {
         let shown = show(&cell.response.await.unwrap());
         assert!(shown.contains("sessionBudgetExceeded: the cpu budget"), "{shown}");
     }
+    let usage = lab.session.usage().await.unwrap();
+    assert_eq!(usage.left(Budget::Cpu), Some(0), "also while their threads come to an end");
     lab.until_idle().await;
     let usage = lab.session.usage().await.unwrap();
     let used = usage.used.of(Budget::Cpu).unwrap();
