@@ -64,8 +64,12 @@ fn key(
     let key = key.to_string(scope)?;
     if key.length() > max_bytes {
         let message = format!("{function} key must be a string of at most {max_bytes} bytes");
-        let limit =
-            LimitExceeded::of_cell(Budget::StoredBytes, max_bytes as u64, key.length() as u64);
+        if function == "load" {
+            throw(scope, &message);
+            return None;
+        }
+        let (limit, bytes) = (max_bytes as u64, key.length() as u64);
+        let limit = LimitExceeded::of_cell(Budget::StoredBytes, limit, bytes);
         throw_limit(scope, limit, &format!("{}: {message}", limit.code()));
         return None;
     }

@@ -1,3 +1,3 @@
 // Stores under a key of half a gigabyte.
-// expect: fails TypeError: store key must be
+// expect: fails StoredValuesLimitExceeded: store key must be
 store('x'.repeat(5e8), 1);
