@@ -60,12 +60,13 @@ impl History {
             self.kept_results -= 1;
             self.kept_bytes -= oldest.bytes();
         }
+        // Cells stand in the order in which they were read, not in that in which they ended.
         for record in &mut self.records {
             let crowded =
                 self.kept_results > limits.kept_results || self.kept_bytes > limits.kept_bytes;
             let aged = record.ended_at.elapsed() > limits.kept_for;
             if !crowded && !aged {
-                break;
+                continue;
             }
             let bytes = record.bytes();
             if record.items.take().is_some() {
@@ -138,7 +139,42 @@ const LISTED: usize = 20;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
+
+    proptest! {
+        /// However cells end, and are asked for: what is kept is within count, bytes and age, the accounts are right, and the
+        /// last result is there if it may be.
+        #[test]
+        fn what_is_kept_is_within_its_limits(
+            ends in vec((0..3_000_usize, 0..120_u64, any::<bool>()), 0..60),
+            kept_results in 0..6_usize,
+            kept_bytes in 0..8_000_usize,
+        ) {
+            let kept_for = Duration::from_secs(60);
+            let limits =
+                SessionLimits { kept_results, kept_bytes, kept_for, ..SessionLimits::default() };
+            let mut history = History::default();
+            for (number, (bytes, age, has_items)) in (0..).zip(&ends) {
+                let mut end = record(number, *bytes);
+                // Not at the edge, so that the time that this takes plays no part.
+                let age = Duration::from_secs(if *age < 60 { *age / 2 } else { *age + 30 });
+                end.ended_at = Instant::now().checked_sub(age).unwrap();
+                end.items = end.items.filter(|_| *has_items);
+                let size = end.bytes();
+                history.push(end, &limits);
+                let may_stay = kept_results > 0 && size <= kept_bytes && age < kept_for && *has_items;
+                prop_assert_eq!(history.find(number, &limits).unwrap().items.is_some(), may_stay);
+                let kept: Vec<&Record> =
+                    history.records.iter().filter(|record| record.items.is_some()).collect();
+                prop_assert!(kept.iter().all(|record| record.ended_at.elapsed() < kept_for));
+                let sizes: usize = kept.iter().map(|record| record.bytes()).sum();
+                prop_assert_eq!((kept.len(), sizes), (history.kept_results, history.kept_bytes));
+                prop_assert!(kept.len() <= kept_results && sizes <= kept_bytes);
+            }
+        }
+    }
 
     #[test]
     fn results_are_kept_within_count_and_bytes() {
