@@ -3,10 +3,11 @@
 use codemode_host_protocol::{
     Answer, Budget, Budgets, Capability, CapabilitySet, CellExecutionLimits, CellId, ClientToHost,
     ContentItem, DelegateId, DelegateRequest, DelegateValue, Envelope, ExecuteRequest,
-    FrameDecoder, HEADER_LEN, Hello, HostToClient, ImageDetail, Json, LimitExceeded, Operation,
-    OperationValue, OutputTokens, OutputTruncation, ProtocolVersion, Rejection, RequestId, Rule,
-    RuntimeResponse, Scope, SessionBudgets, SessionId, SessionUsage, SupportedVersions,
-    ToolDefinition, ToolInvocation, ToolKind, ToolName, WaitOutcome, WaitRequest, encode_frame,
+    FrameDecoder, HEADER_LEN, Hello, HostOffer, HostToClient, ImageDetail, Json, LimitExceeded,
+    Negotiated, Operation, OperationValue, OrderCheck, OutputTokens, OutputTruncation,
+    ProtocolVersion, Rejection, RequestId, Rule, RuntimeResponse, Scope, SessionBudgets, SessionId,
+    SessionUsage, SupportedVersions, ToolDefinition, ToolInvocation, ToolKind, ToolName,
+    WaitOutcome, WaitRequest, encode_frame, negotiate,
 };
 use proptest::{
     collection::{btree_set, vec},
@@ -87,6 +88,142 @@ proptest! {
         });
         prop_assert_eq!(frames_of(pieces), whole);
     }
+}
+
+proptest! {
+    #[test]
+    fn what_is_agreed_on_is_what_both_have(
+        hello in hello(),
+        versions in versions(),
+        capabilities in capabilities(),
+    ) {
+        let offer = HostOffer { versions, capabilities };
+        match negotiate(&hello, &offer) {
+            Ok(agreed) => {
+                let Negotiated { version, capabilities } = agreed.clone();
+                prop_assert!(offer.versions.contains(version));
+                prop_assert!(hello.supported_versions().contains(version));
+                for capability in hello.optional_capabilities().iter() {
+                    let both = offer.capabilities.contains(capability);
+                    prop_assert_eq!(capabilities.contains(capability), both);
+                }
+                prop_assert_eq!(Negotiated::from_ready(&hello, version, capabilities), Ok(agreed));
+            }
+            Err(Rejection::NoCompatibleVersion { .. }) => {
+                let mut versions = offer.versions.iter();
+                prop_assert!(!versions.any(|version| hello.supported_versions().contains(version)));
+            }
+            Err(Rejection::MissingRequiredCapability { capability }) => {
+                prop_assert!(hello.required_capabilities().contains(&capability));
+                prop_assert!(!offer.capabilities.contains(&capability));
+            }
+            Err(other) => prop_assert!(false, "{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_orderly_conversation_is_in_order_and_says_nothing_twice(
+        choices in vec(any::<Index>(), 0..60),
+        again in any::<Index>(),
+    ) {
+        let conversation = orderly(&choices);
+        let mut check = OrderCheck::new();
+        for said in &conversation {
+            prop_assert_eq!(said.follow(&mut check), Ok(()), "{:#?}", conversation);
+        }
+        let again = again.get(&conversation);
+        if !matches!(again, Said::Client(ClientToHost::DelegateResponse { .. })) {
+            prop_assert!(again.follow(&mut check).is_err(), "{:?} in {:#?}", again, conversation);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Said {
+    Client(ClientToHost),
+    Host(HostToClient),
+}
+
+impl Said {
+    fn follow(&self, check: &mut OrderCheck) -> Result<(), codemode_host_protocol::OrderError> {
+        match self {
+            Said::Client(message) => check.client_sends(message),
+            Said::Host(message) => check.host_sends(message),
+        }
+    }
+}
+
+/// What a session with several cells at once may say, as `choices` have it.
+fn orderly(choices: &[Index]) -> Vec<Said> {
+    let session = || SessionId::new("s").unwrap();
+    let hello =
+        Hello::new(SupportedVersions::v1(), CapabilitySet::default(), CapabilitySet::default());
+    let ready = HostToClient::Ready {
+        selected_version: ProtocolVersion::V1,
+        capabilities: CapabilitySet::default(),
+    };
+    let mut said = vec![Said::Client(ClientToHost::Hello(hello.unwrap())), Said::Host(ready)];
+    let (mut last_id, mut last_delegate) = (0, 0);
+    // Of each live cell: its request, its id, and its open delegate requests.
+    let mut cells: Vec<(RequestId, CellId, Vec<DelegateId>)> = Vec::new();
+    let answer = |id, value| HostToClient::OperationResponse { id, result: Answer::Ok { value } };
+    for choice in choices {
+        let cell = (!cells.is_empty()).then(|| choice.index(cells.len()));
+        match (choice.index(5), cell) {
+            (0, _) | (_, None) => {
+                last_id += 1;
+                let id = RequestId(last_id);
+                let cell_id = CellId::new(last_id.to_string());
+                let request = ExecuteRequest {
+                    tool_call_id: "c".into(),
+                    enabled_tools: Vec::new(),
+                    source: String::new(),
+                    yield_time_ms: None,
+                    max_output_tokens: None,
+                };
+                let request = Operation::Execute { session_id: session(), request };
+                said.push(Said::Client(ClientToHost::OperationRequest { id, request }));
+                let started = OperationValue::ExecutionStarted { cell_id: cell_id.clone() };
+                said.push(Said::Host(answer(id, started)));
+                cells.push((id, cell_id, Vec::new()));
+            }
+            (1 | 2, Some(at)) => {
+                last_delegate += 1;
+                let (_, cell_id, open) = &mut cells[at];
+                open.push(DelegateId(last_delegate));
+                said.push(Said::Host(HostToClient::DelegateRequest {
+                    id: DelegateId(last_delegate),
+                    session_id: session(),
+                    request: DelegateRequest::NotificationSend {
+                        call_id: "c".into(),
+                        cell_id: cell_id.clone(),
+                        text: "t".into(),
+                    },
+                }));
+            }
+            (3, Some(at)) => {
+                if let Some(id) = cells[at].2.pop() {
+                    let value = DelegateValue::NotificationDelivered;
+                    let result = Answer::Ok { value };
+                    said.push(Said::Client(ClientToHost::DelegateResponse { id, result }));
+                }
+            }
+            (_, Some(at)) => {
+                let (id, cell_id, open) = cells.remove(at);
+                let cancels = open.into_iter().map(|id| HostToClient::DelegateCancel { id });
+                said.extend(cancels.map(Said::Host));
+                let value = RuntimeResponse::Terminated {
+                    cell_id: cell_id.clone(),
+                    content_items: Vec::new(),
+                    code_mode_host_duration_ns: 0,
+                };
+                let result = Answer::Ok { value };
+                said.push(Said::Host(HostToClient::ExecuteInitialResponse { id, result }));
+                said.push(Said::Host(HostToClient::CellClosed { session_id: session(), cell_id }));
+            }
+        }
+    }
+    said
 }
 
 fn through_a_frame<E: Envelope>(message: &E) -> E {
