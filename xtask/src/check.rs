@@ -26,6 +26,8 @@ pub(crate) enum Step {
     Doc,
     /// `cargo test`, doc tests included
     Test,
+    /// The fuzz targets with their seeds and some thousand variations of them
+    Fuzz,
     /// `cargo deny check`: licences, bans, sources; skipped where cargo-deny is not installed
     Deny,
 }
@@ -63,13 +65,17 @@ impl Step {
             Self::Lint => "lint: cargo clippy",
             Self::Doc => "doc: cargo doc",
             Self::Test => "test: cargo test",
+            Self::Fuzz => "fuzz: seeds and variations",
             Self::Deny => "deny: cargo deny check",
         }
     }
 
     fn run(self, workspace: &Workspace, tests: &mut Tests) -> Result<StepResult, Error> {
         let passed = match self {
-            Self::Format => run_command(&mut workspace.cargo(["fmt", "--all", "--check"]))?,
+            Self::Format => {
+                run_command(&mut workspace.cargo(["fmt", "--all", "--check"]))?
+                    & run_command(&mut workspace.cargo(["fmt", "--check", FUZZ]))?
+            }
             Self::Lint => run_command(&mut workspace.cargo([
                 "clippy",
                 "--workspace",
@@ -85,6 +91,10 @@ impl Step {
             Self::Test => {
                 tests.run(&mut workspace.cargo(["test", "--workspace", "--no-fail-fast"]))?
             }
+            // It shares what the main workspace has built.
+            Self::Fuzz => tests.run(
+                workspace.cargo(["test", "--lib", FUZZ]).arg("--target-dir").arg(&workspace.target),
+            )?,
             Self::Deny if !is_on_path("cargo-deny") => {
                 return Ok(StepResult::Skipped("cargo-deny is not installed"));
             }
@@ -177,6 +187,9 @@ impl Tests {
         let _ = writeln!(out, "tests: {passed} passed, {failed} failed, {ignored} skipped");
     }
 }
+
+/// A workspace of its own, of which only the library is built: its programs are for `cargo fuzz`.
+const FUZZ: &str = "--manifest-path=fuzz/Cargo.toml";
 
 #[cfg(test)]
 mod tests {

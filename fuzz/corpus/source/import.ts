@@ -1,0 +1,2 @@
+import type { T } from 'x';
+import y from 'y';

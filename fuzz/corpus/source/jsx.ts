@@ -1,0 +1,3 @@
+const a = <any>1;
+const f = <T,>(x: T): x is T => true;
+text(f(a))

@@ -1,0 +1,2 @@
+const r = await tools.echo({a: 1});
+text(r)
