@@ -1,3 +1,3 @@
 // Loads from under a key of half a gigabyte.
-// expect: fails TypeError: load key must be
+// expect: fails StoredValuesLimitExceeded
 load('x'.repeat(5e8));
