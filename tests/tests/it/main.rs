@@ -13,6 +13,10 @@ mod worker;
 use std::{fs, path::Path};
 
 use codemode_tests::Listed;
+use tokio::sync::Mutex;
+
+/// Held by a test that has worker processes of its own: the soak kills whichever this process has.
+static WORKERS: Mutex<()> = Mutex::const_new(());
 
 /// `tests/` of the checkout.
 fn folder() -> &'static Path {
