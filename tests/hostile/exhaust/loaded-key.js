@@ -1,3 +1,3 @@
 // Loads from under a key of half a gigabyte.
-// expect: fails StoredValuesLimitExceeded
+// expect: fails TypeError: load key must be
 load('x'.repeat(5e8));
