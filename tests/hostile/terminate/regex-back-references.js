@@ -3,4 +3,4 @@
 // expect: terminated
 // shows: go
 text('go'); yield_control();
-/^(.*?)(.*?)(.*?)\1\2\3x$/.test('ab'.repeat(2000));
+/^(.*?)(.*?)(.*?)\1\2\3x$/.test('ab'.repeat(20000));

@@ -3,4 +3,4 @@
 // expect: terminated
 // shows: go
 text('go'); yield_control();
-/a.*b.*c.*d.*e/s.test('a'.repeat(3e4));
+/a.*b.*c.*d.*e/s.test('a'.repeat(1e6));
