@@ -164,6 +164,11 @@ impl Remote {
         (!state.closed).then_some(state.cells.len())
     }
 
+    /// Whether one of its cells was told to end, and has not.
+    pub(super) fn is_ending_a_cell(&self) -> bool {
+        self.0.state.lock().cells.values().any(|cell| cell.is_stopping())
+    }
+
     /// Whether it could run a cell at once.
     pub(crate) fn is_ready(&self) -> bool {
         self.0.state.lock().ready

@@ -64,25 +64,33 @@ impl Processes {
 
     fn choose(&self, workers: &mut Vec<Remote>, spread: usize) -> io::Result<Remote> {
         workers.retain(|worker| worker.load().is_some());
-        let least = workers.iter().filter_map(|worker| Some((worker.load()?, worker)));
-        let least =
-            least.min_by_key(|(load, _)| *load).map(|(load, worker)| (load, worker.clone()));
-        let options = self.pool.options();
-        let fresh = match least {
+        // A cell that was told to end and has not may take its process with it.
+        let (sound, doubtful): (Vec<Remote>, Vec<Remote>) =
+            workers.iter().cloned().partition(|worker| !worker.is_ending_a_cell());
+        let most = if spread == 1 { usize::MAX } else { self.pool.options().cells_per_process };
+        let fresh = match least_loaded(&sound) {
             Some((0, worker)) => return Ok(worker),
             // More processes are wanted, but not waited for.
-            Some((_, worker)) if workers.len() < spread => match self.pool.try_take() {
+            Some((_, worker)) if sound.len() < spread => match self.pool.try_take() {
                 Some(fresh) => fresh,
                 None => return Ok(worker),
             },
-            Some((load, worker)) if spread == 1 || load < options.cells_per_process => {
-                return Ok(worker);
-            }
-            _ => self.pool.take()?,
+            Some((load, worker)) if load < most => return Ok(worker),
+            Some(_) => self.pool.take()?,
+            None => match (self.pool.try_take(), least_loaded(&doubtful)) {
+                (Some(fresh), _) => fresh,
+                (None, Some((load, worker))) if load < most => return Ok(worker),
+                (None, _) => self.pool.take()?,
+            },
         };
         workers.push(fresh.clone());
         Ok(fresh)
     }
+}
+
+fn least_loaded(workers: &[Remote]) -> Option<(usize, Remote)> {
+    let loads = workers.iter().filter_map(|worker| Some((worker.load()?, worker)));
+    loads.min_by_key(|(load, _)| *load).map(|(load, worker)| (load, worker.clone()))
 }
 
 impl Drop for Processes {

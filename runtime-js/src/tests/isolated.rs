@@ -163,6 +163,18 @@ fn a_program_that_is_no_worker_is_an_error_of_the_cell() {
 }
 
 #[test]
+fn no_cell_joins_one_that_does_not_end() {
+    let tenant = one_process_each().tenant();
+    let stuck = start_for(&tenant, "text('on'); 'x'.repeat(2e8).replace(/x/g, 'yy')");
+    assert!(matches!(stuck.next(), Event::Output(_)));
+    stuck.cell.terminate();
+    let next = start_for(&tenant, "text(await tools.echo(1))");
+    assert_ne!(next.cell.process(), stuck.cell.process());
+    assert_eq!(next.finish().shown, ["1"]);
+    stuck.finish();
+}
+
+#[test]
 fn a_cell_outlives_its_engine() {
     let mut processes = ProcessOptions::this_program(WORKER_ARGUMENTS);
     processes.warm = 0;
