@@ -105,10 +105,11 @@ impl Keeper {
             }
         }
         let state = self.worker.0.state.lock();
-        let (idle, live) = (now - state.idle_since >= IDLE_TIME, !state.cells.is_empty());
+        let idle = state.idle_since.is_some_and(|since| now - since >= IDLE_TIME);
+        let live = !state.cells.is_empty();
         match state.condemned {
             Some(at) if !live || at <= now => return Some(Why::GivenUp),
-            _ if !live && (!state.owned || (idle && state.ready)) => return Some(Why::Unused),
+            _ if !live && (!state.owned || idle) => return Some(Why::Unused),
             _ => {}
         }
         drop(state);
@@ -130,7 +131,9 @@ impl Keeper {
 
     /// Sleeps until something happens, and reads what the process says.
     fn wait_and_read(&mut self) -> Result<(), Why> {
-        let timeout = self.timeout();
+        // What was read before and not looked at makes no connection readable.
+        let unread = self.reader.has_more();
+        let timeout = if unread { Some(Timespec::default()) } else { self.timeout() };
         let mut socket_events = PollFlags::IN;
         if !self.worker.0.outgoing.is_empty() {
             socket_events |= PollFlags::OUT;
@@ -154,9 +157,9 @@ impl Keeper {
         if happened.get(2).is_some_and(|flags| !flags.is_empty()) {
             self.read_stderr();
         }
-        match happened[0].difference(PollFlags::OUT).is_empty() {
-            true => Ok(()),
-            false => self.read(),
+        match unread || !happened[0].difference(PollFlags::OUT).is_empty() {
+            true => self.read(),
+            false => Ok(()),
         }
     }
 
@@ -166,7 +169,7 @@ impl Keeper {
         let deadline = state.deadlines.peek().map(|Reverse((at, _))| *at);
         let live = !state.cells.is_empty();
         let memory = live.then_some(self.memory.next);
-        let idle = (!live).then_some(state.idle_since + IDLE_TIME);
+        let idle = state.idle_since.map(|since| since + IDLE_TIME);
         let next = [deadline, state.condemned, memory, idle].into_iter().flatten().min()?;
         Timespec::try_from(next.saturating_duration_since(now)).ok()
     }

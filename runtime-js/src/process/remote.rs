@@ -55,7 +55,8 @@ pub(super) struct State {
     pub(super) owned: bool,
     /// Set once a cell was given up: when the worker ends, whatever else runs in it.
     pub(super) condemned: Option<Instant>,
-    pub(super) idle_since: Instant,
+    /// Since when it has had no cell, once it has had one: what nobody has used yet is kept for whoever comes.
+    pub(super) idle_since: Option<Instant>,
 }
 
 /// A cell that a worker did not take.
@@ -92,7 +93,7 @@ impl Remote {
                 closed: false,
                 owned: true,
                 condemned: None,
-                idle_since: Instant::now(),
+                idle_since: None,
             }),
         }));
         // Without a group of its own it has the other bounds.
@@ -140,6 +141,7 @@ impl Remote {
         }
         let catalog = self.announce(&mut state, &tools);
         state.cells.insert(id, Arc::clone(&cell));
+        state.idle_since = None;
         let look = cell.next_look(Instant::now());
         if let Some(at) = look {
             state.deadlines.push(Reverse((at, id)));
@@ -229,7 +231,7 @@ impl Remote {
         let mut state = self.0.state.lock();
         let cell = state.cells.remove(&cell);
         if state.cells.is_empty() {
-            state.idle_since = Instant::now();
+            state.idle_since = Some(Instant::now());
         }
         cell
     }

@@ -307,6 +307,11 @@ impl<R: Read> FrameReader<R> {
         }
     }
 
+    /// Whether bytes were read that belong to no frame yet that was given out.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.from.buffer().is_empty()
+    }
+
     /// The next frame; `None` where the other side has closed the connection between two. Memory is taken as bytes arrive,
     /// not as they are announced.
     ///

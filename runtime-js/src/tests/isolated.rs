@@ -175,6 +175,22 @@ fn no_cell_joins_one_that_does_not_end() {
 }
 
 #[test]
+fn all_that_a_cell_says_arrives_however_much_comes_at_once() {
+    let tenant = ISOLATED.tenant();
+    for items in (250..=400).step_by(10) {
+        let (send, events) = mpsc::channel();
+        // What arrives while it is busy is read in one go.
+        let slow_receiver = move |event| {
+            std::thread::sleep(Duration::from_micros(100));
+            drop(send.send(event));
+        };
+        let source = format!("for (let i = 0; i < {items}; i++) text(i)");
+        let cell = tenant.start(spec(&source), slow_receiver).unwrap();
+        assert_eq!(Trial { cell, events }.finish().shown.len(), items);
+    }
+}
+
+#[test]
 fn a_cell_outlives_its_engine() {
     let mut processes = ProcessOptions::this_program(WORKER_ARGUMENTS);
     processes.warm = 0;
