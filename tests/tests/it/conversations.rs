@@ -13,11 +13,12 @@ use codemode_tests::{
     conversations, differences, play,
 };
 
-use crate::{folder, listed};
+use crate::{ALONE, folder, listed};
 
 /// Every conversation, with both hosts; what they say otherwise must be what is listed, no more and no less.
 #[test]
 fn our_host_speaks_as_the_reference_does() {
+    let _alone = ALONE.blocking_lock();
     let only = env::var("CODEMODE_CONVERSATIONS").unwrap_or_default();
     let files = conversations(&folder().join("conversations")).unwrap();
     let all: Vec<_> = files

@@ -12,7 +12,7 @@ use std::{
 use codemode_tests::hostile::{Arena, Attack, HonestReport, Mode, attacks};
 use tokio::{sync::Semaphore, time::timeout};
 
-use crate::{WORKERS, folder};
+use crate::{ALONE, folder};
 
 /// Every attack ends as its header says, thirty at once, and is not felt: neither by the next cell of its session nor by
 /// an honest session beside it.
@@ -26,7 +26,7 @@ async fn attacks_come_to_nothing_in_this_process() {
 /// The same, and what no process can stop within itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn attacks_come_to_nothing_in_worker_processes() {
-    let _alone = WORKERS.lock().await;
+    let _alone = ALONE.lock().await;
     check(Mode::Process).await;
 }
 

@@ -1,12 +1,12 @@
 use codemode_tests::hostile::{attacks, soak};
 
-use crate::{WORKERS, folder};
+use crate::{ALONE, folder};
 
 /// Random attacks, honest sessions, and workers killed at random: no honest cell is lost but those whose own worker was
 /// killed, nothing is left behind, and memory does not grow. `cargo xtask soak --minutes 10` is the long one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn workers_that_are_killed_at_random_cost_their_own_cells_alone() {
-    let _alone = WORKERS.lock().await;
+    let _alone = ALONE.lock().await;
     // Those that are over soon: here it is the killing that counts.
     let quick = attacks(&folder().join("hostile"))
         .unwrap()

@@ -15,8 +15,9 @@ use std::{fs, path::Path};
 use codemode_tests::Listed;
 use tokio::sync::Mutex;
 
-/// Held by a test that has worker processes of its own: the soak kills whichever this process has.
-static WORKERS: Mutex<()> = Mutex::const_new(());
+/// Held by a test that would disturb others, or be disturbed: the soak kills whichever worker process it finds, attacks keep
+/// all processors busy, and the reference host answers otherwise when it is late.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// `tests/` of the checkout.
 fn folder() -> &'static Path {
