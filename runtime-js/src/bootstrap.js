@@ -60,7 +60,8 @@
       mapSet(dragged, object, { __proto__: null, bytes, buffer: new byteView(bytes) });
       return object;
     };
-    const wrap = (target, traps) => new Proxy(target, { __proto__: null, ...traps });
+    const ProxyOf = Proxy;
+    const wrap = (target, traps) => new ProxyOf(target, { __proto__: null, ...traps });
     const names = objectNames(Intl);
     for (let i = 0; i < names.length; i++) {
       const Original = Intl[names[i]];
@@ -73,17 +74,24 @@
       defineProperty(Original.prototype, 'constructor', { __proto__: null, value: counted });
     }
     const Segmenter = Intl.Segmenter.prototype;
-    const Segments = getPrototypeOf(new Intl.Segmenter().segment(''));
     const replace = (object, key, traps) =>
       defineProperty(object, key, { __proto__: null, value: wrap(object[key], traps) });
+    // Only now can a cell get at their prototype. To make one for it in each realm would load ICU's data, for 8 ms.
+    let seen = false;
+    const countIterators = (Segments) => {
+      seen = true;
+      replace(Segments, Symbol.iterator, {
+        apply: (target, self, args) => weigh(apply(target, self, args), mapGet(dragged, self).bytes),
+      });
+    };
     replace(Segmenter, 'segment', {
       apply(target, self, args) {
         const text = `${args[0]}`;
-        return weigh(apply(target, self, [text]), 2 * text.length + INTL_BYTES);
+        const segments = apply(target, self, [text]);
+        weigh(segments, 2 * text.length + INTL_BYTES);
+        if (!seen) countIterators(getPrototypeOf(segments));
+        return segments;
       },
-    });
-    replace(Segments, Symbol.iterator, {
-      apply: (target, self, args) => weigh(apply(target, self, args), mapGet(dragged, self).bytes),
     });
   }
 
