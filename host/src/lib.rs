@@ -15,8 +15,10 @@ pub use transport::{
 pub mod cli;
 pub mod client;
 pub mod declarations;
+pub mod mcp;
 pub mod workspace;
 
+mod child;
 mod connection;
 mod host;
 mod transport;

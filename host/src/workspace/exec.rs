@@ -29,8 +29,8 @@ use super::{
     cancel::CancelOnDrop,
     folder::{Folder, WorkspacePath, shorten},
     internal,
-    process::{Exit, GRACE, ProcessGroup, Started, signal_name},
 };
+use crate::child::{Exit, GRACE, ProcessGroup, Started, signal_name};
 
 /// What a command printed, told while it runs.
 #[derive(Clone, Copy, Debug)]

@@ -38,7 +38,6 @@ mod info;
 mod manage;
 mod matching;
 mod pattern;
-mod process;
 mod read;
 mod remove;
 mod search;

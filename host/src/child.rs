@@ -1,4 +1,4 @@
-//! A command and all that it started, ended together.
+//! A child process and all that it started, ended together.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(crate) enum Exit {
     /// By itself, with this code.
     Code(i32),
     /// By this signal.
@@ -25,25 +25,25 @@ pub(super) enum Exit {
 ///
 /// Dropping it kills what is left of the group. The command itself is reaped after that and not before: as
 /// long as it is not, the system gives its number, which is the group's, to nobody else.
-pub(super) struct ProcessGroup {
+pub(crate) struct ProcessGroup {
     id: Pid,
     /// Dropped with the group; lets the thread that watches the command reap it.
     _reap: mpsc::Sender<()>,
 }
 
 /// A command that was started.
-pub(super) struct Started {
-    pub(super) group: ProcessGroup,
+pub(crate) struct Started {
+    pub(crate) group: ProcessGroup,
     /// Gets the command's end.
-    pub(super) exit: oneshot::Receiver<Exit>,
-    pub(super) stdin: Option<ChildStdin>,
-    pub(super) stdout: Option<ChildStdout>,
-    pub(super) stderr: Option<ChildStderr>,
+    pub(crate) exit: oneshot::Receiver<Exit>,
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: Option<ChildStdout>,
+    pub(crate) stderr: Option<ChildStderr>,
 }
 
 impl ProcessGroup {
     /// Starts `command` as the leader of a group of its own. Blocks while the system starts it.
-    pub(super) fn start(command: &mut Command) -> io::Result<Started> {
+    pub(crate) fn start(command: &mut Command) -> io::Result<Started> {
         let (hand_over, children) = mpsc::channel::<(Child, Pid)>();
         let (reap, may_reap) = mpsc::channel();
         let (tell_exit, exit) = oneshot::channel();
@@ -69,7 +69,7 @@ impl ProcessGroup {
     }
 
     /// Asks all processes of the group to end.
-    pub(super) fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         // It fails only when nobody is left to ask.
         let _ = kill_process_group(self.id, Signal::TERM);
     }
@@ -111,7 +111,7 @@ fn watch(
 }
 
 /// The name of a signal, as `kill -l` has it.
-pub(super) fn signal_name(number: i32) -> String {
+pub(crate) fn signal_name(number: i32) -> String {
     let name = [
         (Signal::HUP, "SIGHUP"),
         (Signal::INT, "SIGINT"),
@@ -138,7 +138,7 @@ pub(super) fn signal_name(number: i32) -> String {
 }
 
 /// How long processes that were asked to end may take before they are killed.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// The watcher waits in two system calls and needs next to nothing.
 const WATCHER_STACK: usize = 64 * 1024;

@@ -1,0 +1,407 @@
+//! The files as they are written, and what makes a configuration of them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    Config, DEFAULT_CALL_TIMEOUT, DEFAULT_START_TIMEOUT, Fault, HttpConfig, ServerConfig,
+    ServerName, StdioConfig, ToolRules, Transport, expand::expand,
+};
+
+/// A file's content, not checked yet.
+pub(super) struct RawConfig {
+    /// The name of the table that has the servers, for errors.
+    table: &'static str,
+    servers: BTreeMap<String, RawServer>,
+    approval_timeout: Option<String>,
+    /// Whether a relative `cwd` is relative to the file.
+    relative_to_file: bool,
+}
+
+/// `codemode.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlFile {
+    #[serde(default)]
+    servers: BTreeMap<String, TomlServer>,
+    approval_timeout: Option<String>,
+}
+
+/// The JSON of MCP clients. What we do not know is for somebody else.
+#[derive(Deserialize)]
+struct JsonFile {
+    #[serde(rename = "mcpServers")]
+    mcp_servers: Option<BTreeMap<String, JsonServer>>,
+    /// As one editor calls it.
+    servers: Option<BTreeMap<String, JsonServer>>,
+}
+
+/// One server, of either format.
+#[derive(Default)]
+struct RawServer {
+    command: Option<String>,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    inherit_env: bool,
+    cwd: Option<String>,
+    url: Option<String>,
+    headers: BTreeMap<String, String>,
+    bearer_token_env: Option<String>,
+    kind: Option<String>,
+    rules: RawRules,
+    disabled: bool,
+}
+
+/// One server in `codemode.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlServer {
+    command: Option<String>,
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    inherit_env: bool,
+    cwd: Option<String>,
+    url: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    bearer_token_env: Option<String>,
+    #[serde(default)]
+    disabled: bool,
+    allow: Option<Vec<String>>,
+    #[serde(default)]
+    deny: Vec<String>,
+    #[serde(default)]
+    approve: Vec<String>,
+    #[serde(default)]
+    trust: Vec<String>,
+    approve_destructive: Option<bool>,
+    start_timeout: Option<String>,
+    call_timeout: Option<String>,
+}
+
+impl From<TomlServer> for RawServer {
+    fn from(server: TomlServer) -> RawServer {
+        RawServer {
+            command: server.command,
+            args: server.args,
+            env: server.env,
+            inherit_env: server.inherit_env,
+            cwd: server.cwd,
+            url: server.url,
+            headers: server.headers,
+            bearer_token_env: server.bearer_token_env,
+            kind: None,
+            rules: RawRules {
+                allow: server.allow,
+                deny: server.deny,
+                approve: server.approve,
+                trust: server.trust,
+                approve_destructive: server.approve_destructive,
+                start_timeout: server.start_timeout,
+                call_timeout: server.call_timeout,
+            },
+            disabled: server.disabled,
+        }
+    }
+}
+
+/// What is ours alone: in JSON it is in an object `codemode` of the server.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRules {
+    allow: Option<Vec<String>>,
+    #[serde(default)]
+    deny: Vec<String>,
+    #[serde(default)]
+    approve: Vec<String>,
+    #[serde(default)]
+    trust: Vec<String>,
+    approve_destructive: Option<bool>,
+    start_timeout: Option<String>,
+    call_timeout: Option<String>,
+}
+
+/// One server in the JSON of MCP clients.
+#[derive(Deserialize)]
+struct JsonServer {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    command: Option<String>,
+    args: Option<Vec<String>>,
+    env: Option<BTreeMap<String, serde_json::Value>>,
+    cwd: Option<String>,
+    #[serde(alias = "serverUrl", alias = "httpUrl")]
+    url: Option<String>,
+    headers: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    disabled: bool,
+    #[serde(default)]
+    codemode: RawRules,
+}
+
+pub(super) fn from_toml(text: &str) -> Result<RawConfig, Fault> {
+    let file: TomlFile =
+        toml::from_str(text).map_err(|error| Fault::Syntax(error.to_string().trim().to_owned()))?;
+    Ok(RawConfig {
+        table: "servers",
+        servers: file.servers.into_iter().map(|(name, server)| (name, server.into())).collect(),
+        approval_timeout: file.approval_timeout,
+        relative_to_file: true,
+    })
+}
+
+pub(super) fn from_json(text: &str) -> Result<RawConfig, Fault> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let file: JsonFile = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        match error.into_inner() {
+            inner if inner.is_data() && field != "." => Fault::field(field, inner.to_string()),
+            inner => Fault::Syntax(format!("is no JSON of MCP servers: {inner}")),
+        }
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| Fault::Syntax(format!("has more than one value: {error}")))?;
+    let (table, servers) = match (file.mcp_servers, file.servers) {
+        (Some(servers), _) => ("mcpServers", servers),
+        (None, Some(servers)) => ("servers", servers),
+        (None, None) => return Err(Fault::NoServers),
+    };
+    let servers = servers
+        .into_iter()
+        .map(|(name, server)| {
+            let server = server.plain().map_err(|(field, problem)| {
+                Fault::field(format!("{table}.{name}.{field}"), problem)
+            })?;
+            Ok((name, server))
+        })
+        .collect::<Result<_, Fault>>()?;
+    Ok(RawConfig { table, servers, approval_timeout: None, relative_to_file: false })
+}
+
+impl JsonServer {
+    fn plain(self) -> Result<RawServer, (String, String)> {
+        let mut env = BTreeMap::new();
+        for (name, value) in self.env.into_iter().flatten() {
+            let value = match value {
+                serde_json::Value::String(text) => text,
+                // Clients take these as well.
+                value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
+                    value.to_string()
+                }
+                _ => {
+                    return Err((format!("env.{name}"), String::from("must be a string")));
+                }
+            };
+            env.insert(name, value);
+        }
+        Ok(RawServer {
+            command: self.command,
+            args: self.args.unwrap_or_default(),
+            env,
+            inherit_env: false,
+            cwd: self.cwd,
+            url: self.url,
+            headers: self.headers.unwrap_or_default(),
+            bearer_token_env: None,
+            kind: self.kind,
+            rules: self.codemode,
+            disabled: self.disabled,
+        })
+    }
+}
+
+impl RawConfig {
+    pub(super) fn check(
+        self,
+        folder: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Fault> {
+        let mut config = Config::default();
+        if let Some(text) = &self.approval_timeout {
+            let timeout =
+                duration(text).map_err(|error| Fault::field("approval_timeout", error))?;
+            config.approval_timeout = Some(timeout);
+        }
+        let base = self.relative_to_file.then_some(folder);
+        for (name, server) in self.servers {
+            if server.disabled {
+                continue;
+            }
+            let field = format!("{}.{name}", self.table);
+            let name = ServerName::new(name)?;
+            let server = server.check(name, base, environment).map_err(|(part, problem)| {
+                let dot = if part.is_empty() { "" } else { "." };
+                Fault::field(format!("{field}{dot}{part}"), problem)
+            })?;
+            config.add(server)?;
+        }
+        Ok(config)
+    }
+}
+
+/// The part of a server's table, and what is wrong with it.
+type Wrong = (String, String);
+
+impl RawServer {
+    fn check(
+        self,
+        name: ServerName,
+        base: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<ServerConfig, Wrong> {
+        let expand = |field: &str, text: &str| {
+            expand(text, environment).map_err(|problem| (field.to_owned(), problem))
+        };
+        let transport = match (&self.command, &self.url) {
+            (Some(_), Some(_)) => {
+                return Err(wrong("", "has both `command` and `url`; a server is reached one way"));
+            }
+            (None, None) => {
+                return Err(wrong(
+                    "",
+                    "has neither `command` nor `url`: name a program to start, or where the server is",
+                ));
+            }
+            (Some(command), None) => {
+                self.must_not_have("command", &[("headers", self.headers.is_empty())])?;
+                let command = expand("command", command)?;
+                if command.trim().is_empty() {
+                    return Err(wrong("command", "is empty; name the program to start"));
+                }
+                let args = self
+                    .args
+                    .iter()
+                    .enumerate()
+                    .map(|(index, arg)| expand(&format!("args[{index}]"), arg))
+                    .collect::<Result<_, _>>()?;
+                let cwd = self.cwd.as_deref().map(|cwd| expand("cwd", cwd)).transpose()?;
+                Transport::Stdio(StdioConfig {
+                    command,
+                    args,
+                    env: expand_all("env", &self.env, environment)?,
+                    inherit_env: self.inherit_env,
+                    cwd: cwd.map(|cwd| {
+                        base.map_or_else(|| PathBuf::from(&cwd), |base| base.join(&cwd))
+                    }),
+                })
+            }
+            (None, Some(url)) => {
+                self.must_not_have(
+                    "url",
+                    &[
+                        ("args", self.args.is_empty()),
+                        ("env", self.env.is_empty()),
+                        ("cwd", self.cwd.is_none()),
+                    ],
+                )?;
+                if self.kind.as_deref() == Some("sse") {
+                    Transport::Unsupported(String::from(
+                        "its type is sse, the transport that MCP gave up in 2025: give the server's Streamable HTTP \
+                         address, with \"type\": \"http\"",
+                    ))
+                } else {
+                    Transport::Http(self.http(&expand("url", url)?, environment)?)
+                }
+            }
+        };
+        let rules = self.rules;
+        let tools = ToolRules::new(
+            rules.allow,
+            rules.deny,
+            rules.approve,
+            rules.trust,
+            rules.approve_destructive.unwrap_or(true),
+        )
+        .map_err(|(list, problem)| (list.to_owned(), problem))?;
+        let timeout = |field: &str, text: Option<String>, default| match text {
+            Some(text) => duration(&text).map_err(|error| (field.to_owned(), error)),
+            None => Ok(default),
+        };
+        Ok(ServerConfig {
+            name,
+            transport,
+            tools,
+            start_timeout: timeout("start_timeout", rules.start_timeout, DEFAULT_START_TIMEOUT)?,
+            call_timeout: timeout("call_timeout", rules.call_timeout, DEFAULT_CALL_TIMEOUT)?,
+        })
+    }
+
+    fn http(
+        &self,
+        url: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<HttpConfig, Wrong> {
+        let parsed = Url::parse(url).map_err(|error| wrong("url", &format!("{error}: {url:?}")))?;
+        if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
+            return Err(wrong("url", "must begin with https:// or http://, and name a host"));
+        }
+        let headers = expand_all("headers", &self.headers, environment)?;
+        for (name, value) in &headers {
+            let is_token = !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+            if !is_token || value.contains(|char: char| char.is_control() || !char.is_ascii()) {
+                return Err(wrong(&format!("headers.{name}"), "is no valid HTTP header"));
+            }
+        }
+        let bearer_token = match &self.bearer_token_env {
+            None => None,
+            Some(name) => {
+                Some(environment(name).filter(|token| !token.is_empty()).ok_or_else(|| {
+                    wrong(
+                        "bearer_token_env",
+                        &format!("the environment variable {name} is not set; put the token there"),
+                    )
+                })?)
+            }
+        };
+        Ok(HttpConfig { url: parsed, headers, bearer_token })
+    }
+
+    fn must_not_have(&self, with: &str, absent: &[(&str, bool)]) -> Result<(), Wrong> {
+        match absent.iter().find(|(_, is_absent)| !is_absent) {
+            Some((field, _)) => {
+                Err(wrong(field, &format!("means nothing beside `{with}`; remove one")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn expand_all(
+    table: &str,
+    values: &BTreeMap<String, String>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, String>, Wrong> {
+    values
+        .iter()
+        .map(|(name, value)| match expand(value, environment) {
+            Ok(value) => Ok((name.clone(), value)),
+            Err(problem) => Err((format!("{table}.{name}"), problem)),
+        })
+        .collect()
+}
+
+fn wrong(field: &str, problem: &str) -> Wrong {
+    (field.to_owned(), problem.to_owned())
+}
+
+/// `500ms`, `30s`, `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err(String::from("must be longer than nothing")),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write it like \"500ms\", \"30s\" or \"2m\"")),
+    }
+}

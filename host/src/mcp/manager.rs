@@ -1,0 +1,253 @@
+//! The one owner of all connections.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use codemode_cells::{Step, ToolRuntime};
+use codemode_host_protocol::{ToolDefinition, ToolName};
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+
+use super::{
+    Approver, Config, DenyAll, NoUpstream, ServerName, Upstream,
+    names::identifier,
+    runtime::{Both, Target, Tools},
+    server::Server,
+};
+
+/// Owns the connections to the MCP servers of a configuration.
+///
+/// Dropping it shuts the servers down as [`Manager::shutdown`] does, without waiting.
+pub struct Manager {
+    options: ManagerOptions,
+    generation: Mutex<Arc<Generation>>,
+}
+
+/// Whom a manager's servers deal with.
+#[derive(Clone)]
+pub struct ManagerOptions {
+    /// Answers what servers ask.
+    pub upstream: Arc<dyn Upstream>,
+    /// Decides about calls that need a yes.
+    pub approver: Arc<dyn Approver>,
+}
+
+impl Default for ManagerOptions {
+    /// Servers can ask nothing, and calls that need a yes get a no.
+    fn default() -> ManagerOptions {
+        ManagerOptions {
+            upstream: Arc::new(NoUpstream),
+            approver: Arc::new(DenyAll::because("nobody is there to be asked")),
+        }
+    }
+}
+
+impl fmt::Debug for ManagerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagerOptions").finish_non_exhaustive()
+    }
+}
+
+impl Manager {
+    /// Begins to start the servers, and returns at once.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, on which everything of the manager runs.
+    pub fn start(config: Config, options: ManagerOptions) -> Manager {
+        let generation = Mutex::new(Arc::new(Generation::start(&config, &options)));
+        Manager { options, generation }
+    }
+
+    /// The tools that there are now, and who executes them.
+    ///
+    /// Tools of a server that is still starting are in a later snapshot, and so are changes of its list. A snapshot
+    /// stays what it is: a tool that has gone meanwhile fails when it is called.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_for(Arc::clone(&self.options.approver))
+    }
+
+    /// The same, with calls decided about by `approver`.
+    pub fn snapshot_for(&self, approver: Arc<dyn Approver>) -> Snapshot {
+        let generation = Arc::clone(&self.generation.lock());
+        generation.snapshot(approver)
+    }
+
+    /// Waits until it is known of each server whether it starts. Bounded by their start timeouts.
+    ///
+    /// Cancel safe.
+    pub async fn settled(&self) {
+        let generation = Arc::clone(&self.generation.lock());
+        join_all(generation.servers.iter().map(|server| server.settled())).await;
+    }
+
+    /// How each server is, in the order of their names.
+    pub fn status(&self) -> Vec<ServerStatus> {
+        let generation = Arc::clone(&self.generation.lock());
+        generation.servers.iter().map(|server| server.status()).collect()
+    }
+
+    /// Swaps the configuration, at once: the next snapshot is of the new one. The old one's servers are shut down,
+    /// also while a cell still has their tools; its calls of them fail then.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn replace(&self, config: &Config) {
+        let new = Arc::new(Generation::start(config, &self.options));
+        let old = std::mem::replace(&mut *self.generation.lock(), new);
+        old.stop();
+    }
+
+    /// Shuts all servers down: their input is closed, and processes that do not end are killed. Takes two seconds
+    /// at most.
+    ///
+    /// Cancel safety: they are shut down even when the future is dropped.
+    pub async fn shutdown(&self) {
+        let generation = Arc::clone(&self.generation.lock());
+        generation.stop();
+        let all = join_all(generation.servers.iter().map(|server| server.stopped()));
+        let _ = tokio::time::timeout(SHUTDOWN_TIME, all).await;
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.generation.lock().stop();
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("servers", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// The tools of all servers as they were at one moment.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The tools, by the names of their servers, and of one server in its order.
+    pub tools: Vec<ToolDefinition>,
+    /// Who executes them. Holds nothing up: the servers live and die without it.
+    pub runtime: Arc<dyn ToolRuntime>,
+    /// What a person should know: tools that are left out because others have their names.
+    pub warnings: Vec<String>,
+}
+
+impl Snapshot {
+    /// A step of these tools and of `tools`, which `runtime` executes. It also gets the cells' notifications.
+    pub fn beside(self, mut tools: Vec<ToolDefinition>, runtime: Arc<dyn ToolRuntime>) -> Step {
+        let names = self.tools.iter().map(|tool| tool.tool_name.clone()).collect();
+        tools.extend(self.tools);
+        Step::new(tools, Arc::new(Both { names, servers: self.runtime, other: runtime }))
+    }
+
+    /// A step of these tools alone.
+    pub fn step(self) -> Step {
+        Step::new(self.tools, self.runtime)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("tools", &self.tools)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Which.
+    pub name: ServerName,
+    /// How it is.
+    pub state: ServerState,
+    /// What a person should know about its tools.
+    pub warnings: Vec<String>,
+}
+
+/// How a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerState {
+    /// It has been started and has not told its tools yet.
+    Starting,
+    /// It answers.
+    Ready {
+        /// How many of its tools cells see.
+        tools: usize,
+    },
+    /// It died or did not start, and will be started again.
+    Down {
+        /// Why, with the last that it wrote to its standard error.
+        why: String,
+        /// When it is started again.
+        retry_in: Duration,
+    },
+    /// It cannot be started as it is configured.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// It was shut down.
+    Stopped,
+}
+
+/// The servers of one configuration.
+struct Generation {
+    servers: Vec<Arc<Server>>,
+    approval_timeout: Duration,
+}
+
+impl Generation {
+    fn start(config: &Config, options: &ManagerOptions) -> Generation {
+        let servers = config
+            .servers()
+            .map(|server| Server::start(server.clone(), Arc::clone(&options.upstream)))
+            .collect();
+        Generation { servers, approval_timeout: config.approval_timeout() }
+    }
+
+    fn stop(&self) {
+        for server in &self.servers {
+            server.stop();
+        }
+    }
+
+    fn snapshot(&self, approver: Arc<dyn Approver>) -> Snapshot {
+        let mut definitions = Vec::new();
+        let mut warnings = Vec::new();
+        let mut targets: HashMap<ToolName, Target> = HashMap::new();
+        let mut taken = HashSet::new();
+        for server in &self.servers {
+            let Some(connection) = server.connection() else { continue };
+            for tool in &connection.listing().tools {
+                let definition = &tool.definition;
+                let name = identifier(&definition.name);
+                if taken.contains(&name) {
+                    warnings.push(format!(
+                        "the tool {:?} of {} is left out: another tool is `{name}` already; `deny` one of them",
+                        definition.tool_name.name, server.config.name
+                    ));
+                    continue;
+                }
+                taken.insert(name);
+                definitions.push(definition.clone());
+                let target = Target {
+                    server: Arc::clone(server),
+                    needs_approval: tool.needs_approval,
+                    structured: tool.structured,
+                };
+                targets.insert(definition.tool_name.clone(), target);
+            }
+        }
+        let runtime = Tools { targets, approver, approval_timeout: self.approval_timeout };
+        Snapshot { tools: definitions, runtime: Arc::new(runtime), warnings }
+    }
+}
+
+/// A little longer than a server takes at most.
+const SHUTDOWN_TIME: Duration = Duration::from_millis(2500);
