@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use crate::{
     apt::is_on_path,
     error::Error,
-    say,
+    peers, say,
     workspace::{Workspace, run as run_command},
 };
 
@@ -89,7 +89,14 @@ impl Step {
                     .env("RUSTDOCFLAGS", "--deny=warnings"),
             )?,
             Self::Test => {
-                tests.run(&mut workspace.cargo(["test", "--workspace", "--no-fail-fast"]))?
+                let mut test = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+                if let Err(error) = peers::provide(workspace) {
+                    say::note(&format!(
+                        "MCP: tests with real servers and clients are SKIPPED: {error}"
+                    ));
+                    test.env(SKIP_PEERS, "1");
+                }
+                tests.run(&mut test)?
             }
             // It shares what the main workspace has built.
             Self::Fuzz => tests.run(
@@ -187,6 +194,9 @@ impl Tests {
         let _ = writeln!(out, "tests: {passed} passed, {failed} failed, {ignored} skipped");
     }
 }
+
+/// Tells tests that what [`peers`] provides is not to be had. Without it they fail, and say how to get it.
+const SKIP_PEERS: &str = "CODEMODE_SKIP_MCP_PEERS";
 
 /// A workspace of its own, of which only the library is built: its programs are for `cargo fuzz`.
 const FUZZ: &str = "--manifest-path=fuzz/Cargo.toml";

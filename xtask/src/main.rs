@@ -11,6 +11,7 @@ mod digest;
 mod download;
 mod error;
 mod ninja;
+mod peers;
 mod provide;
 mod recipe;
 mod say;
@@ -56,6 +57,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Put the MCP servers and clients that the tests run into the target folder; `test` does it too
+    Peers,
     /// Say which V8 archive is needed and provide it
     V8 {
         /// Build the archive from the sources of the `v8` crate, with registry packages alone
@@ -97,6 +100,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             setup(&workspace)?;
             soak::run(&workspace, &arguments)?;
         }
+        Command::Peers => peers::provide(&workspace)?,
         Command::V8 { from_source: false, .. } => setup(&workspace)?,
         Command::V8 { from_source: true, output } => {
             let archive = Archive::of(&workspace)?;
