@@ -61,7 +61,7 @@ pub use operation::{
 pub use order::{OrderCheck, OrderError};
 pub use outline::MAX_DEPTH;
 pub use response::{Answer, OperationValue, RuntimeResponse, WaitOutcome};
-pub use tool::{ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName};
+pub use tool::{ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName, identifier};
 
 mod budget;
 mod capability;

@@ -29,6 +29,22 @@ pub struct ToolDefinition {
     pub output_schema: Option<Json>,
 }
 
+/// `name` as a JavaScript identifier, as cells see it: every character that no identifier takes, and a leading digit,
+/// replaced by `_`. All ASCII.
+pub fn identifier(name: &str) -> String {
+    if name.is_empty() {
+        return String::from("_");
+    }
+    name.chars()
+        .enumerate()
+        .map(|(index, c)| match c {
+            'a'..='z' | 'A'..='Z' | '_' | '$' => c,
+            '0'..='9' if index > 0 => c,
+            _ => '_',
+        })
+        .collect()
+}
+
 /// The name of a tool in the namespace of whoever offers it.
 #[cfg_attr(test, derive(schemars::JsonSchema, ts_rs::TS))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -154,5 +170,25 @@ impl Decode for ToolInvocation {
             tool_kind: tool_kind.required()?,
             input: input.optional()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_identifiers() {
+        for (name, expected) in [
+            ("read_file", "read_file"),
+            ("mcp.server/tool-x", "mcp_server_tool_x"),
+            ("1abc", "_abc"),
+            ("9", "_"),
+            ("", "_"),
+            ("\u{e9}a\u{1f600}b", "_a_b"),
+            ("class", "class"),
+        ] {
+            assert_eq!(identifier(name), expected, "{name:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use codemode_host_protocol::{ToolDefinition, ToolKind, ToolName};
+use codemode_host_protocol::{ToolDefinition, ToolKind, ToolName, identifier};
 use serde::{Deserialize, Serialize};
 
 /// The tools that a cell sees, prepared once for all cells of a step.
@@ -93,43 +93,8 @@ impl ToolCatalog {
     }
 }
 
-/// `name` with every character that no identifier takes, and a leading digit, replaced by `_`.
-fn identifier(name: &str) -> String {
-    if name.is_empty() {
-        return String::from("_");
-    }
-    name.chars()
-        .enumerate()
-        .map(|(index, c)| match c {
-            'a'..='z' | 'A'..='Z' | '_' | '$' => c,
-            '0'..='9' if index > 0 => c,
-            _ => '_',
-        })
-        .collect()
-}
-
 /// Jaro-Winkler likeness from which a name is worth offering: `readFile` and `read_file` have 0.93, `list` and
 /// `list_directory` 0.86, `fetch` and `search` 0.58.
 const LIKE: f64 = 0.8;
 
 const MAX_NEAREST: usize = 3;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_become_identifiers() {
-        for (name, expected) in [
-            ("read_file", "read_file"),
-            ("mcp.server/tool-x", "mcp_server_tool_x"),
-            ("1abc", "_abc"),
-            ("9", "_"),
-            ("", "_"),
-            ("\u{e9}a\u{1f600}b", "_a_b"),
-            ("class", "class"),
-        ] {
-            assert_eq!(identifier(name), expected, "{name:?}");
-        }
-    }
-}
