@@ -3,6 +3,7 @@
 //! A [`Host`] runs sessions for clients, each on a connection of its own: [`serve`] on standard input and output
 //! or over WebSocket, [`serve_stream`] on any stream of bytes.
 
+pub use codemode_declarations as declarations;
 pub use codemode_runtime_js::Isolation;
 #[cfg(target_os = "linux")]
 pub use codemode_runtime_js::process;
@@ -14,7 +15,6 @@ pub use transport::{
 
 pub mod cli;
 pub mod client;
-pub mod declarations;
 pub mod mcp;
 pub mod workspace;
 

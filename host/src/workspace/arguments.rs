@@ -150,7 +150,7 @@ fn forget_null(schema: &mut Value) {
 }
 
 fn refused<A: Arguments>(what: &str) -> ToolFailure {
-    let takes = declarations::inline_type(&input_schema::<A>());
+    let takes = declarations::inline_type(&input_schema::<A>().into());
     ToolFailure::new(format!("{}: {what}. It takes {takes}, as in tools.{}", A::TOOL, A::EXAMPLE))
 }
 
