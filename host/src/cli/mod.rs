@@ -7,10 +7,13 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use codemode_cells::Step;
 
-use crate::workspace::{Permissions, Workspace};
+use crate::{
+    mcp::{Manager, ManagerOptions},
+    workspace::{Permissions, Workspace},
+};
 
+mod approve;
 mod budgets;
 #[cfg(target_os = "linux")]
 mod doctor;
@@ -21,6 +24,7 @@ mod printer;
 mod progress;
 mod report;
 mod run;
+mod servers;
 mod tool_timeout;
 mod units;
 
@@ -86,6 +90,9 @@ struct ToolsArguments {
     #[command(flatten)]
     workspace: WorkspaceArguments,
 
+    #[command(flatten)]
+    servers: servers::ServerArguments,
+
     /// Print the definitions as one JSON array instead
     #[arg(long)]
     json: bool,
@@ -118,7 +125,16 @@ impl WorkspaceArguments {
 }
 
 fn print_tools(arguments: &ToolsArguments) -> Result<u8, UsageError> {
-    let definitions = arguments.workspace.open()?.definitions();
+    let mut definitions = arguments.workspace.open()?.definitions();
+    let config = arguments.servers.load(None)?;
+    if !config.is_empty() {
+        definitions.extend(event_loop()?.block_on(async {
+            let manager = Manager::start(config, ManagerOptions::default());
+            let tools = servers::ready(&manager).await.tools;
+            manager.shutdown().await;
+            tools
+        }));
+    }
     let text = if arguments.json {
         serde_json::to_string_pretty(&definitions)
             .unwrap_or_else(|error| format!("the definitions are no JSON: {error}"))
@@ -154,10 +170,12 @@ impl UsageError {
     }
 }
 
-/// The step of a cell that has the tools of a workspace.
-fn workspace_step(workspace: Workspace, tool_timeout: Option<std::time::Duration>) -> Step {
-    let definitions = workspace.definitions();
-    Step::new(definitions, tool_timeout::limit(workspace, tool_timeout))
+/// A tokio runtime on this thread.
+fn event_loop() -> Result<tokio::runtime::Runtime, UsageError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| UsageError::new(format!("the event loop cannot start: {error}")))
 }
 
 fn stderr_is_terminal() -> bool {

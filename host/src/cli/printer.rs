@@ -16,8 +16,12 @@ use codemode_runtime_js::{CellError, RuntimeCrash, Usage};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::{media::MediaFolder, progress::Progress, report, stderr_is_terminal};
-use crate::workspace::OutputStream;
+use super::{
+    media::MediaFolder,
+    progress::{Progress, question},
+    report, stderr_is_terminal,
+};
+use crate::{mcp::Ask, workspace::OutputStream};
 
 /// A thread that prints, so that neither the cell nor the signals wait for whoever reads.
 pub(super) struct Printer {
@@ -55,6 +59,12 @@ pub(super) enum Happening {
     },
     Notified(String),
     Yielded,
+    /// A call waits for a yes of the person at the terminal.
+    Asked(Ask),
+    /// It does not any more.
+    Answered {
+        call: String,
+    },
     /// The last.
     Ended {
         ending: Ending,
@@ -172,6 +182,10 @@ impl Print for ForPeople {
         let Some(progress) = &self.progress else {
             return match happening {
                 Happening::Output(item) => print_item(&mut self.media, &item),
+                Happening::Asked(ask) => {
+                    question(&ask);
+                    Ok(())
+                }
                 _ => Ok(()),
             };
         };
@@ -192,6 +206,8 @@ impl Print for ForPeople {
             }
             Happening::Notified(text) => progress.notified(&text),
             Happening::Yielded => {}
+            Happening::Asked(ask) => progress.asked(&ask),
+            Happening::Answered { .. } => progress.answered(),
             Happening::Ended { .. } => progress.clear(),
         }
         Ok(())
@@ -236,6 +252,9 @@ struct ForPrograms;
 
 impl Print for ForPrograms {
     fn print(&mut self, happening: Happening) -> io::Result<()> {
+        if let Happening::Asked(ask) = &happening {
+            question(ask);
+        }
         let mut stdout = io::stdout().lock();
         serde_json::to_writer(&mut stdout, &Line::of(&happening))?;
         stdout.write_all(b"\n")
@@ -272,6 +291,15 @@ enum Line<'a> {
         text: &'a str,
     },
     Yield,
+    ApprovalAsked {
+        id: &'a str,
+        server: &'a str,
+        tool: &'a str,
+        arguments: &'a Json,
+    },
+    ApprovalOver {
+        id: &'a str,
+    },
     End {
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -310,6 +338,13 @@ impl Line<'_> {
             },
             Happening::Notified(text) => Line::Notify { text },
             Happening::Yielded => Line::Yield,
+            Happening::Asked(ask) => Line::ApprovalAsked {
+                id: &ask.runtime_tool_call_id,
+                server: &ask.server,
+                tool: &ask.tool,
+                arguments: &ask.arguments,
+            },
+            Happening::Answered { call } => Line::ApprovalOver { id: call },
             Happening::Ended { ending, usage } => {
                 let (outcome, error) = match ending {
                     Ending::Completed => ("completed", None),

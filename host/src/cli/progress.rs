@@ -7,10 +7,11 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use codemode_host_protocol::{Json, ToolFailure, ToolInvocation};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
 use super::report;
+use crate::mcp::Ask;
 
 /// Shows each call: when it began, how long it took, its name and arguments in short.
 ///
@@ -89,6 +90,22 @@ impl Progress {
         }
     }
 
+    /// Asks the person, with the bars out of the way until the question is over.
+    pub(super) fn asked(&self, ask: &Ask) {
+        if let Some(screen) = &self.screen {
+            self.clear();
+            screen.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        question(ask);
+    }
+
+    /// Shows the bars again.
+    pub(super) fn answered(&self) {
+        if let Some(screen) = &self.screen {
+            screen.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+
     /// Does something that prints to stdout, with the bars out of its way.
     pub(super) fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         match &self.screen {
@@ -108,6 +125,30 @@ impl Progress {
     fn line(&self, line: &str) {
         self.suspend(|| report::line(line));
     }
+}
+
+/// Asks the person whether a call may be made. All that it would do is shown: what is cut could be what matters.
+pub(super) fn question(ask: &Ask) {
+    let arguments = match ask.arguments.read::<serde_json::Value>() {
+        Ok(value) => format!("{value:#}"),
+        Err(_) => ask.arguments.text().to_owned(),
+    };
+    let Ask { server, tool, .. } = ask;
+    report::line(&format!(
+        "{YELLOW}?{YELLOW:#} May the cell call {tool} of the MCP server {server}? {}",
+        visible(&arguments)
+    ));
+    report::line("  Type y and Enter for yes, anything else for no.");
+}
+
+/// `text` without what could change what a terminal shows.
+fn visible(text: &str) -> String {
+    let escape = |char: char| {
+        let hidden = (char.is_control() && char != '\n')
+            || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}');
+        if hidden { char.escape_unicode().to_string() } else { char.to_string() }
+    };
+    text.chars().map(escape).collect()
 }
 
 /// A call in one line: `read_file path="src/lib.rs" start_line=3`.

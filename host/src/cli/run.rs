@@ -20,13 +20,19 @@ use tokio::sync::oneshot;
 
 use super::{
     UsageError, WorkspaceArguments,
+    approve::Approvals,
     budgets::{self, BudgetArguments},
-    exit,
+    event_loop, exit,
     isolation::IsolationKind,
     printer::{Happening, Printer, Style},
-    report, units, workspace_step,
+    report,
+    servers::{self, ServerArguments},
+    tool_timeout, units,
 };
-use crate::workspace::{OutputChunk, OutputObserver};
+use crate::{
+    mcp::{Manager, ManagerOptions},
+    workspace::{OutputChunk, OutputObserver},
+};
 
 /// Run one cell of JavaScript or TypeScript to its end
 ///
@@ -43,6 +49,14 @@ pub(super) struct RunArguments {
 
     #[command(flatten)]
     workspace: WorkspaceArguments,
+
+    #[command(flatten)]
+    servers: ServerArguments,
+
+    /// Let the cell call this tool without asking, where calls of it need a yes: SERVER.TOOL, with * for anything, or
+    /// all; may be repeated
+    #[arg(long, value_name = "TOOL", help_heading = "MCP servers")]
+    approve: Vec<String>,
 
     /// End the cell after this long, such as 500ms, 30s or 2m
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Limits")]
@@ -84,10 +98,8 @@ pub(super) struct RunArguments {
 pub(super) fn run(arguments: RunArguments) -> Result<u8, UsageError> {
     let workspace = arguments.workspace.open()?;
     let (file, source) = read_source(&arguments.file)?;
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| UsageError::new(format!("the event loop cannot start: {error}")))?;
+    let config = arguments.servers.load(arguments.tool_timeout)?;
+    let tokio = event_loop()?;
     let style = if arguments.json {
         Style::Json
     } else {
@@ -96,15 +108,35 @@ pub(super) fn run(arguments: RunArguments) -> Result<u8, UsageError> {
     let (printer, happenings, broken_pipe) = Printer::start(style)
         .map_err(|error| UsageError::new(format!("no thread can be started: {error}")))?;
     let workspace = workspace.observe_output(command_output(happenings.clone()));
-    let step = workspace_step(workspace, arguments.tool_timeout);
+    let approver = Arc::new(Approvals::new(&arguments.approve, happenings.clone())?);
     let output = Output { happenings, broken_pipe };
-    let result = tokio.block_on(run_cell(&arguments, Arc::new(step), file, source, output));
-    let (ending, interruption) = result?;
+    let result = tokio.block_on(async {
+        let options = ManagerOptions { approver, ..ManagerOptions::default() };
+        let manager = Manager::start(config, options);
+        let servers = tokio::select! {
+            servers = servers::ready(&manager) => servers,
+            code = interrupted() => return Ok(Err(code)),
+        };
+        let tools = workspace.definitions();
+        let step = servers.beside(tools, tool_timeout::limit(workspace, arguments.tool_timeout));
+        let result = run_cell(&arguments, Arc::new(step), file, source, output).await;
+        manager.shutdown().await;
+        result.map(Ok)
+    });
+    let (ending, interruption) = match result? {
+        Ok(ended) => ended,
+        Err(code) => return Ok(code),
+    };
     printer.join();
     let code = interruption.unwrap_or_else(|| explain(&ending, &arguments));
     // What a tool may still be doing in the background is nobody's any more.
     tokio.shutdown_background();
     Ok(code)
+}
+
+/// The exit code of the first signal to end.
+async fn interrupted() -> u8 {
+    Signals::new().next().await
 }
 
 /// The name of the source, for errors, and its text.

@@ -97,6 +97,15 @@ impl Config {
         Ok(())
     }
 
+    /// The same servers, each call of which may take this long.
+    #[must_use]
+    pub fn with_call_timeout(mut self, timeout: Duration) -> Config {
+        for server in self.servers.values_mut() {
+            server.call_timeout = timeout;
+        }
+        self
+    }
+
     /// The servers, in the order of their names.
     pub fn servers(&self) -> impl ExactSizeIterator<Item = &ServerConfig> {
         self.servers.values()

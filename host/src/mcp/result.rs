@@ -22,13 +22,7 @@ pub(super) fn read(
         ServerResult::EmptyResult(_) | ServerResult::TaskAckResult(_) => {
             Ok(Map::from_iter([(String::from("content"), json!([]))]))
         }
-        // Blocks of a kind that is newer than we are go through as they are.
-        ServerResult::CustomResult(value) => match value.0 {
-            Value::Object(result) if result.get("content").is_some_and(Value::is_array) => {
-                Ok(result)
-            }
-            _ => Err(String::from("it is no result of a tool")),
-        },
+        ServerResult::CustomResult(value) => novel(value.0),
         ServerResult::InputRequiredResult(_) => {
             Err(String::from("it wants input first, in a way we do not speak"))
         }
@@ -99,6 +93,26 @@ fn whole(result: CallToolResult) -> Result<Map<String, Value>, String> {
         Ok(_) => Err(String::from("it is no object")),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// A result with blocks of a kind that is newer than we are: they go through as they are.
+fn novel(result: Value) -> Result<Map<String, Value>, String> {
+    let Value::Object(result) = result else { return Err(String::from("it is no object")) };
+    let Some(Value::Array(blocks)) = result.get("content") else {
+        return Err(String::from("it has no array `content`"));
+    };
+    let is_block = |block: &Value| match block.get("type").and_then(Value::as_str) {
+        Some("text") => block.get("text").is_some_and(Value::is_string),
+        Some(_) => true,
+        None => false,
+    };
+    if let Some(index) = blocks.iter().position(|block| !is_block(block)) {
+        return Err(format!("its content[{index}] is no block of content"));
+    }
+    if result.get("isError").is_some_and(|is_error| !is_error.is_boolean()) {
+        return Err(String::from("its `isError` is neither true nor false"));
+    }
+    Ok(result)
 }
 
 /// What a tool says of its failure.

@@ -17,6 +17,7 @@ use super::{
     connection::Connection,
     failure::Failure,
     handler::{Handler, Shared},
+    result::shorten,
     stdio::{Notes, Process},
 };
 
@@ -147,6 +148,8 @@ impl Server {
 
 /// Why a server did not start.
 enum StartError {
+    /// It went away meanwhile.
+    Lost(String),
     /// It may another time.
     Transient(String),
     /// It never will: the configuration has to change.
@@ -181,7 +184,7 @@ async fn live(server: Arc<Server>) {
                 }
                 why
             }
-            Err(StartError::Transient(why)) => why,
+            Err(StartError::Lost(why) | StartError::Transient(why)) => why,
             Err(StartError::Final(why)) => {
                 tracing::warn!(server = %name, %why, "an MCP server does not start");
                 server.set(State::Failed { why });
@@ -243,28 +246,31 @@ async fn start(server: &Server) -> Result<Running, StartError> {
                 )));
             }
         };
-        let service = service.map_err(|error| StartError::Transient(explain_start(&error)))?;
+        let service = service.map_err(|error| explain_start(&error))?;
         let name = config.name.as_str();
         let peer = service.peer().clone();
-        let connection =
-            Connection::open(name, peer, shared, &config.tools, config.call_timeout).await;
-        let connection = Arc::new(connection.map_err(StartError::Transient)?);
-        Ok((service, connection))
+        let opened = Connection::open(name, peer, shared, &config.tools, config.call_timeout).await;
+        match opened {
+            Ok(connection) => Ok((service, Arc::new(connection))),
+            Err(why) if service.is_transport_closed() => Err(StartError::Lost(why)),
+            Err(why) => Err(StartError::Transient(why)),
+        }
     })
     .await;
-    let (mut why, timed_out) = match result {
+    let (mut why, lost) = match result {
         Ok(Ok((service, connection))) => return Ok(Running { service, connection, process }),
+        Ok(Err(StartError::Lost(why))) => (why, true),
         Ok(Err(StartError::Transient(why))) => (why, false),
-        Ok(Err(error)) => return Err(error),
+        Ok(Err(error @ StartError::Final(_))) => return Err(error),
         Err(_) => {
             let limit = humantime::format_duration(limit);
-            (format!("it did not start within {limit}; `start_timeout` gives it longer"), true)
+            (format!("it did not start within {limit}; `start_timeout` gives it longer"), false)
         }
     };
     if let Some(mut process) = process {
         if let Some(fault) = process.notes.fault() {
             why = fault;
-        } else if !timed_out && let Some(ending) = process.ending().await {
+        } else if lost && let Some(ending) = process.ending().await {
             why = format!("it {ending} while it started");
         }
         tokio::spawn(process.end());
@@ -339,22 +345,24 @@ fn with_notes(why: String, notes: Option<&Notes>) -> String {
     }
 }
 
-fn explain_start(error: &ClientInitializeError) -> String {
-    match error {
+fn explain_start(error: &ClientInitializeError) -> StartError {
+    let why = match error {
         ClientInitializeError::ConnectionClosed(_) => {
-            String::from("it closed its output before it introduced itself")
+            return StartError::Lost(String::from(
+                "it closed its output before it introduced itself",
+            ));
         }
-        ClientInitializeError::JsonRpcError(error) => {
-            format!(
-                "it refuses to begin: {} (JSON-RPC error {})",
-                super::result::shorten(&error.message),
-                error.code.0
-            )
+        ClientInitializeError::TransportError { error, .. } => {
+            return StartError::Lost(shorten(&format!("it does not take messages: {error}")));
         }
-        error => {
-            super::result::shorten(&format!("it does not begin as the protocol says: {error}"))
-        }
-    }
+        ClientInitializeError::JsonRpcError(error) => format!(
+            "it refuses to begin: {} (JSON-RPC error {})",
+            shorten(&error.message),
+            error.code.0
+        ),
+        error => shorten(&format!("it does not begin as the protocol says: {error}")),
+    };
+    StartError::Transient(why)
 }
 
 /// Whole seconds, at least one.

@@ -111,7 +111,9 @@ impl Notes {
     /// The last lines that the process wrote to its standard error, bounded.
     pub(super) fn tail(&self) -> Option<String> {
         let bytes: Vec<u8> = self.tail.lock().iter().copied().collect();
-        let text = String::from_utf8_lossy(&bytes);
+        // It may be printed on a terminal, which must not do what a server says.
+        let is_shown = |char: &char| !char.is_control() || matches!(char, '\n' | '\t');
+        let text: String = String::from_utf8_lossy(&bytes).chars().filter(is_shown).collect();
         let lines: Vec<&str> =
             text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let last = lines.len().saturating_sub(TAIL_LINES);

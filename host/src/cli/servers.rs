@@ -1,0 +1,57 @@
+//! MCP servers for the commands that give a cell their tools.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::{UsageError, report};
+use crate::mcp::{Config, Manager, ServerState, ServerStatus, Snapshot};
+
+/// The MCP servers whose tools a cell has.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct ServerArguments {
+    /// Give cells the tools of the MCP servers in this file: a codemode.toml, or the JSON with `mcpServers` that MCP
+    /// clients use; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "MCP servers")]
+    mcp_config: Vec<PathBuf>,
+}
+
+impl ServerArguments {
+    /// Reads the files. `call_timeout` holds for the calls of all servers, if given.
+    pub(super) fn load(&self, call_timeout: Option<Duration>) -> Result<Config, UsageError> {
+        let config = Config::load(&self.mcp_config)
+            .map_err(|error| UsageError::new(error.to_string()).hint(HINT))?;
+        Ok(match call_timeout {
+            Some(timeout) => config.with_call_timeout(timeout),
+            None => config,
+        })
+    }
+}
+
+/// Waits until all servers have started or failed, tells a person about those that did not, and returns what there is.
+pub(super) async fn ready(manager: &Manager) -> Snapshot {
+    manager.settled().await;
+    let snapshot = manager.snapshot();
+    for status in manager.status() {
+        tell(&status);
+    }
+    for warning in &snapshot.warnings {
+        report::note(warning);
+    }
+    snapshot
+}
+
+fn tell(status: &ServerStatus) {
+    let ServerStatus { name, state, warnings } = status;
+    match state {
+        ServerState::Down { why, .. } | ServerState::Failed { why } => {
+            report::note(&format!("the MCP server {name} is not there: {why}"));
+        }
+        ServerState::Starting | ServerState::Ready { .. } | ServerState::Stopped => {}
+    }
+    for warning in warnings {
+        report::note(&format!("the MCP server {name}: {warning}"));
+    }
+}
+
+const HINT: &str = "docs/mcp.md shows both formats, with every field";

@@ -1,0 +1,6 @@
+//! MCP servers as tools: real servers from npm and PyPI, and one that misbehaves.
+
+mod cells;
+mod misbehaving;
+mod real;
+mod support;
