@@ -80,6 +80,7 @@ impl InProcessCodeModeSession {
             source,
             file: options.file.unwrap_or_else(|| shared.options.file.clone()),
             tools: catalog,
+            discovery: None,
             stored: shared.store.lock().snapshot(),
             limits: cell_limits,
             tenant: limits.tenant(),

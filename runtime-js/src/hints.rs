@@ -1,12 +1,17 @@
 //! What models get wrong, and what to tell them.
 
-use crate::{CellError, ToolCatalog};
+use crate::{CellError, ToolCatalog, catalog::nearest_of};
 
 /// Why nothing can be imported.
 pub(crate) const NO_MODULES: &str = "a cell has no modules and no packages; what it can reach are the tools: await tools.name(input)";
 
 /// Advice on an error, where its cause is a habit from other environments.
-pub(crate) fn for_error(error: &CellError, source: &str, catalog: &ToolCatalog) -> Option<String> {
+pub(crate) fn for_error(
+    error: &CellError,
+    source: &str,
+    catalog: &ToolCatalog,
+    with_namespaces: bool,
+) -> Option<String> {
     let message = error.message.as_str();
     match error.name.as_deref()? {
         "SyntaxError" if message == "Illegal return statement" => Some(String::from(
@@ -16,6 +21,8 @@ pub(crate) fn for_error(error: &CellError, source: &str, catalog: &ToolCatalog) 
             "this looks like Markdown; send the code alone, or in one fence with nothing around it",
         )),
         "ReferenceError" => undefined_name(message.strip_suffix(" is not defined")?, catalog),
+        "TypeError" if with_namespaces => missing_tool_of_namespace(message, source, catalog)
+            .or_else(|| missing_tool(message, source, catalog)),
         "TypeError" => missing_tool(message, source, catalog),
         _ => None,
     }
@@ -74,6 +81,76 @@ fn missing_tool(message: &str, source: &str, catalog: &ToolCatalog) -> Option<St
         }
         _ => format!("there is no tool {name}; ALL_TOOLS lists those there are"),
     })
+}
+
+/// The same where tools are found by namespace too.
+fn missing_tool_of_namespace(message: &str, source: &str, catalog: &ToolCatalog) -> Option<String> {
+    if let Some(called) = message.strip_suffix(" is not a function") {
+        let path = called.strip_prefix("tools.")?;
+        let name = path.split(['(', '[']).next().unwrap_or(path);
+        let (namespace, tool) = name.split_once('.').unwrap_or((name, ""));
+        if tool.is_empty() && catalog.namespace_of(namespace).is_some() {
+            return Some(format!(
+                "tools.{namespace} has the tools of {namespace}, and is none: {}",
+                few(namespace, catalog)
+            ));
+        }
+        catalog.namespace_of(namespace)?;
+        return Some(no_such_tool(name, catalog));
+    }
+    if !message.starts_with("Cannot read properties of undefined") {
+        return None;
+    }
+    let name = unknown_tools(source, catalog).find(|name| catalog.namespace_of(name).is_none())?;
+    let near = nearest_of(name, catalog.namespaces_named());
+    let near: Vec<String> = near.iter().map(|name| format!("tools.{name}")).collect();
+    (!near.is_empty())
+        .then(|| format!("there is no {name} in tools; did you mean {}?", near.join(" or ")))
+}
+
+/// What to say of a tool that a cell has not: of a path or a name, where tools are found by namespace too.
+pub(crate) fn no_such_tool(name: &str, catalog: &ToolCatalog) -> String {
+    let path = name.strip_prefix("tools.").unwrap_or(name);
+    if path.len() > MAX_NAME_BYTES {
+        return String::from("there is no tool of such a long name");
+    }
+    let paths = |near: Vec<&str>, of: Option<&str>| {
+        let path = |name: &&str| match of {
+            Some(namespace) => format!("tools.{namespace}.{name}"),
+            None => format!("tools.{name}"),
+        };
+        near.iter().map(path).collect::<Vec<String>>().join(" or ")
+    };
+    let near = match path.split_once('.') {
+        Some((namespace, tool)) => match catalog.namespace_of(namespace) {
+            Some(names) => {
+                let near = nearest_of(tool, names.iter());
+                if near.is_empty() {
+                    return format!(
+                        "there is no tool {tool} in tools.{namespace}; {}",
+                        few(namespace, catalog)
+                    );
+                }
+                paths(near, Some(namespace))
+            }
+            None => paths(nearest_of(namespace, catalog.namespaces_named()), None),
+        },
+        None => paths(catalog.nearest(path), None),
+    };
+    match near.as_str() {
+        "" => format!("there is no tool {path}; search_tools(query) finds those there are"),
+        near => format!("there is no tool {path}; did you mean {near}?"),
+    }
+}
+
+/// Some tools of a namespace.
+fn few(namespace: &str, catalog: &ToolCatalog) -> String {
+    let names: Vec<&str> =
+        catalog.namespace_of(namespace).into_iter().flat_map(|names| names.iter()).collect();
+    match names.len() {
+        all if all <= MAX_LISTED => format!("it has {}", names.join(", ")),
+        all => format!("it has {} and {} more", names[..MAX_LISTED].join(", "), all - MAX_LISTED),
+    }
 }
 
 /// The names behind `tools.` in the source that are no tools.

@@ -22,7 +22,7 @@ pub use codemode_host_protocol::LimitExceeded;
 pub use engine::{Engine, EngineOptions, Isolation};
 pub use error::{CellError, Frame, Position};
 pub use event::{CallId, End, Event, EventSink, Outcome, RuntimeCrash, ToolCall, Usage};
-pub use spec::{CellSpec, Limits, StoredValues, TenantLimits, WhenStuck};
+pub use spec::{CellSpec, Discovery, FoundTool, Limits, StoredValues, TenantLimits, WhenStuck};
 pub use tenant::{StartError, Tenant};
 
 #[cfg(target_os = "linux")]

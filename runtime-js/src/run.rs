@@ -55,6 +55,7 @@ pub(crate) fn run_cell(
         shared: Arc::clone(shared),
         helpers,
         catalog: spec.tools,
+        discovery: spec.discovery,
         limits: spec.limits,
         when_stuck: spec.when_stuck,
         heap: Arc::clone(heap),
@@ -83,6 +84,10 @@ pub(crate) fn run_cell(
         if spec.console {
             let global = context.global(scope);
             let _ = globals::install_console(scope, global);
+        }
+        if state.discovery.is_some() {
+            let global = context.global(scope);
+            let _ = globals::install_discovery(scope, global);
         }
         let result = if source_bytes > state.limits.source_bytes {
             state.exceed(scope, Budget::SourceBytes, state.limits.source_bytes, source_bytes);

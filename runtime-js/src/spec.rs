@@ -16,6 +16,9 @@ pub struct CellSpec {
     pub file: String,
     /// The tools it sees.
     pub tools: Arc<ToolCatalog>,
+    /// Whether its tools are found by namespace too, `tools.namespace.name`, and it has `search_tools` and `describe_tool`, which
+    /// ask this.
+    pub discovery: Option<Arc<dyn Discovery>>,
     /// What `load(key)` finds.
     pub stored: Arc<dyn StoredValues>,
     /// Its limits.
@@ -40,6 +43,27 @@ impl StoredValues for BTreeMap<String, Json> {
     }
 }
 
+/// What a cell learns of its tools beyond their names.
+///
+/// Called while the cell stands still. What it asks must take it no time to speak of, however often it asks, and the answers must
+/// be bounded.
+pub trait Discovery: fmt::Debug + Send + Sync {
+    /// The tools that fit what a cell is looking for, best first, `limit` at most.
+    fn search(&self, query: &str, limit: usize) -> Vec<FoundTool>;
+
+    /// The declaration of the tool at this place in the definitions that the cell's catalog was made of.
+    fn describe(&self, place: usize) -> String;
+}
+
+/// What [`Discovery`] finds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundTool {
+    /// Its place in the definitions that the cell's catalog was made of.
+    pub place: usize,
+    /// How it is called, in a line: `(args: { path: string }): Promise<string>`.
+    pub signature: String,
+}
+
 /// What becomes of a cell that awaits a promise while no tool call and no timer is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhenStuck {
@@ -57,6 +81,7 @@ impl CellSpec {
             source: source.into(),
             file: String::from("cell.js"),
             tools: Arc::default(),
+            discovery: None,
             stored: Arc::new(BTreeMap::new()),
             limits: Limits::default(),
             tenant: TenantLimits::default(),
@@ -204,3 +229,9 @@ const MAX_VALUE_DEPTH: usize = codemode_host_protocol::MAX_DEPTH - ENVELOPE_DEPT
 
 /// `delegate/request`, its request, its invocation; and as much again to spare.
 const ENVELOPE_DEPTH: usize = 7;
+
+/// Tools that are found at a time.
+pub(crate) const MAX_FOUND: usize = 100;
+
+/// Of what a cell is looking for.
+pub(crate) const MAX_QUERY_BYTES: usize = 4 << 10;

@@ -53,7 +53,7 @@ pub(crate) fn describe<'s>(
         None => message_place(scope, &source, exception),
     };
     error.position = place.map(|(line, column)| source.position(line, column));
-    error.hint = hints::for_error(&error, source.text(), &state.catalog);
+    error.hint = hints::for_error(&error, source.text(), &state.catalog, state.has_namespaces());
     Some(Box::new(error))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -11,7 +11,8 @@ use std::{
 use codemode_host_protocol::{Budget, ContentItem, Json, LimitExceeded};
 
 use crate::{
-    CallId, Event, EventSink, Limits, StoredValues, ToolCatalog, WhenStuck,
+    CallId, Discovery, Event, EventSink, Limits, StoredValues, ToolCatalog, WhenStuck,
+    catalog::{Held, Holder},
     cell::{Shared, Stop},
     limits::HeapGuard,
     meter::Meter,
@@ -25,6 +26,7 @@ pub(crate) struct CellState {
     pub(crate) shared: Arc<Shared>,
     pub(crate) helpers: Helpers,
     pub(crate) catalog: Arc<ToolCatalog>,
+    pub(crate) discovery: Option<Arc<dyn Discovery>>,
     pub(crate) limits: Limits,
     pub(crate) when_stuck: WhenStuck,
     pub(crate) heap: Arc<HeapGuard>,
@@ -54,12 +56,31 @@ pub(crate) struct PendingCall {
     pub(crate) tool: String,
 }
 
-/// The properties of `tools` that the cell has touched.
+/// The properties of `tools`, and of its namespaces, that the cell has touched.
 #[derive(Default)]
 pub(crate) struct TouchedTools {
-    pub(crate) by_index: HashMap<u32, TouchedTool>,
-    /// All of them are properties like those of any object.
-    pub(crate) are_plain: bool,
+    by_place: HashMap<(Holder, Held), TouchedTool>,
+    /// Objects whose properties are like those of any object.
+    plain: HashSet<Holder>,
+}
+
+impl TouchedTools {
+    pub(crate) fn find(&self, holder: Holder, held: Held) -> Option<&TouchedTool> {
+        self.by_place.get(&(holder, held))
+    }
+
+    pub(crate) fn insert(&mut self, holder: Holder, held: Held, touched: TouchedTool) {
+        self.by_place.insert((holder, held), touched);
+    }
+
+    pub(crate) fn is_plain(&self, holder: Holder) -> bool {
+        self.plain.contains(&holder)
+    }
+
+    pub(crate) fn make_plain(&mut self, holder: Holder) {
+        self.by_place.retain(|(of, _), _| *of != holder);
+        self.plain.insert(holder);
+    }
 }
 
 /// A property of `tools` that the cell has touched.
@@ -93,6 +114,11 @@ impl CellState {
         self.over.borrow().is_some()
             || self.shared.stopped().is_some()
             || self.heap.exceeded().is_some()
+    }
+
+    /// Whether the tools of a namespace are together in an object, too.
+    pub(crate) fn has_namespaces(&self) -> bool {
+        self.discovery.is_some()
     }
 
     pub(crate) fn stopped(&self) -> Option<Stop> {

@@ -6,6 +6,7 @@ use crate::state::CellState;
 
 mod content;
 mod control;
+mod discovery;
 mod store;
 mod tools;
 
@@ -48,6 +49,15 @@ pub(crate) fn install_console(
         v8::PropertyAttribute::DONT_ENUM,
     )?;
     Some(())
+}
+
+/// Gives the cell `search_tools` and `describe_tool`.
+pub(crate) fn install_discovery(
+    scope: &mut v8::PinScope<'_, '_>,
+    global: v8::Local<'_, v8::Object>,
+) -> Option<()> {
+    define(scope, global, "search_tools", discovery::search_tools)?;
+    define(scope, global, "describe_tool", discovery::describe_tool)
 }
 
 /// `kindOf(value)` of the bootstrap script: which of V8's own kinds an object is of, whatever its prototype says.

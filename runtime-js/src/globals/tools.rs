@@ -3,37 +3,48 @@
 //! Nothing is made for a tool that the cell does not touch: `tools` answers for names that it looks up in the step's
 //! catalog, and makes a tool's function when it is first asked for.
 
-use std::{collections::HashMap, rc::Rc};
+use std::rc::Rc;
 
 use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolFailure};
 
 use super::{mark_refused, throw, throw_limit, to_json};
 use crate::{
     CallId, Event, ToolCall,
-    state::{CellState, PendingCall, TouchedTool, TouchedTools},
+    catalog::{Held, Holder},
+    state::{CellState, PendingCall, TouchedTool},
 };
 
 pub(super) fn install(
     scope: &mut v8::PinScope<'_, '_>,
     global: v8::Local<'_, v8::Object>,
 ) -> Option<()> {
-    let template = v8::ObjectTemplate::new(scope);
-    template.set_named_property_handler(
-        v8::NamedPropertyHandlerConfiguration::new()
-            .getter(get)
-            .setter(set)
-            .query(query)
-            .deleter(delete)
-            .definer(define)
-            .enumerator(enumerate)
-            .flags(v8::PropertyHandlerFlags::ONLY_INTERCEPT_STRINGS),
-    );
-    let tools = template.new_instance(scope)?;
+    let tools = object(scope, None)?;
     let key = v8::String::new(scope, "tools")?;
     global.create_data_property(scope, key.into(), tools.into())?;
     let key = v8::String::new(scope, "ALL_TOOLS")?;
     global.set_lazy_data_property(scope, key.into(), all_tools)?;
     Some(())
+}
+
+/// An object whose properties are tools: `tools`, or the namespace of this number.
+fn object<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    namespace: Option<v8::Local<'s, v8::Value>>,
+) -> Option<v8::Local<'s, v8::Object>> {
+    let mut handlers = v8::NamedPropertyHandlerConfiguration::new()
+        .getter(get)
+        .setter(set)
+        .query(query)
+        .deleter(delete)
+        .definer(define)
+        .enumerator(enumerate)
+        .flags(v8::PropertyHandlerFlags::ONLY_INTERCEPT_STRINGS);
+    if let Some(namespace) = namespace {
+        handlers = handlers.data(namespace);
+    }
+    let template = v8::ObjectTemplate::new(scope);
+    template.set_named_property_handler(handlers);
+    template.new_instance(scope)
 }
 
 /// Settles the promise of a call. `None` when an exception or termination got in the way.
@@ -151,13 +162,14 @@ fn call<'s>(
 fn get<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     key: v8::Local<'s, v8::Name>,
-    _args: v8::PropertyCallbackArguments<'s>,
+    args: v8::PropertyCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) -> v8::Intercepted {
-    let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
-    let Some(value) = value_of(scope, &state, index) else { return v8::Intercepted::kNo };
+    let holder = holder(&args);
+    let Some((state, held)) = lookup(scope, holder, key) else { return v8::Intercepted::kNo };
+    let Some(value) = value_of(scope, &state, holder, held) else { return v8::Intercepted::kNo };
     rv.set(value);
-    touch(scope, &state, index, value);
+    touch(scope, &state, holder, held, value);
     v8::Intercepted::kYes
 }
 
@@ -169,11 +181,12 @@ fn set<'s>(
     args: v8::PropertyCallbackArguments<'s>,
     _rv: v8::ReturnValue<'_, ()>,
 ) -> v8::Intercepted {
-    let Some((state, index)) = lookup(scope, key) else {
-        make_plain(scope, args.holder());
+    let holder = holder(&args);
+    let Some((state, held)) = lookup(scope, holder, key) else {
+        make_plain(scope, holder, args.holder());
         return v8::Intercepted::kNo;
     };
-    touch(scope, &state, index, value);
+    touch(scope, &state, holder, held, value);
     v8::Intercepted::kYes
 }
 
@@ -185,18 +198,19 @@ fn define<'s>(
     args: v8::PropertyCallbackArguments<'s>,
     _rv: v8::ReturnValue<'_, ()>,
 ) -> v8::Intercepted {
-    make_plain(scope, args.holder());
+    make_plain(scope, holder(&args), args.holder());
     v8::Intercepted::kNo
 }
 
 fn delete<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     key: v8::Local<'s, v8::Name>,
-    _args: v8::PropertyCallbackArguments<'s>,
+    args: v8::PropertyCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Boolean>,
 ) -> v8::Intercepted {
-    let Some((state, index)) = lookup(scope, key) else { return v8::Intercepted::kNo };
-    state.touched_tools.borrow_mut().by_index.insert(index, TouchedTool::Deleted);
+    let holder = holder(&args);
+    let Some((state, held)) = lookup(scope, holder, key) else { return v8::Intercepted::kNo };
+    state.touched_tools.borrow_mut().insert(holder, held, TouchedTool::Deleted);
     rv.set_bool(true);
     v8::Intercepted::kYes
 }
@@ -204,10 +218,10 @@ fn delete<'s>(
 fn query<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     key: v8::Local<'s, v8::Name>,
-    _args: v8::PropertyCallbackArguments<'s>,
+    args: v8::PropertyCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Integer>,
 ) -> v8::Intercepted {
-    if lookup(scope, key).is_none() {
+    if lookup(scope, holder(&args), key).is_none() {
         return v8::Intercepted::kNo;
     }
     // Writable, enumerable, configurable.
@@ -217,13 +231,14 @@ fn query<'s>(
 
 fn enumerate(
     scope: &mut v8::PinScope<'_, '_>,
-    _args: v8::PropertyCallbackArguments<'_>,
+    args: v8::PropertyCallbackArguments<'_>,
     mut rv: v8::ReturnValue<'_, v8::Array>,
 ) {
     let Some(state) = CellState::of(scope) else { return };
+    let holder = holder(&args);
     let mut names: Vec<v8::Local<'_, v8::Value>> = Vec::new();
-    for name in state.catalog.identifiers() {
-        if present(&state, name).is_none() {
+    for name in state.catalog.names(holder, state.has_namespaces()) {
+        if present(&state, holder, name).is_none() {
             continue;
         }
         let Some(name) = v8::String::new(scope, name) else { return };
@@ -232,67 +247,88 @@ fn enumerate(
     rv.set(v8::Array::new_with_elements(scope, &names));
 }
 
-/// The running cell, and the index of the tool of that name, unless the cell has deleted it.
+/// The object whose property is asked for: a namespace has its number with it.
+fn holder(args: &v8::PropertyCallbackArguments<'_>) -> Holder {
+    match args.data().try_cast::<v8::Uint32>() {
+        Ok(which) => Holder::Namespace(which.value()),
+        Err(_) => Holder::Tools,
+    }
+}
+
+/// The running cell, and what it has of that name, unless it has deleted it.
 fn lookup(
     scope: &mut v8::PinScope<'_, '_>,
+    holder: Holder,
     key: v8::Local<'_, v8::Name>,
-) -> Option<(Rc<CellState>, u32)> {
+) -> Option<(Rc<CellState>, Held)> {
     let state = CellState::of(scope)?;
     let key = key.try_cast::<v8::String>().ok()?;
     // A name of half a gigabyte costs next to nothing until it is copied.
-    if key.length() > state.catalog.longest_identifier() {
+    if key.length() > state.catalog.longest(holder, state.has_namespaces()) {
         return None;
     }
-    let index = present(&state, &key.to_rust_string_lossy(scope))?;
-    Some((state, index))
+    let held = present(&state, holder, &key.to_rust_string_lossy(scope))?;
+    Some((state, held))
 }
 
-fn present(state: &CellState, identifier: &str) -> Option<u32> {
+fn present(state: &CellState, holder: Holder, identifier: &str) -> Option<Held> {
     let touched = state.touched_tools.borrow();
-    if touched.are_plain {
+    if touched.is_plain(holder) {
         return None;
     }
-    let index = u32::try_from(state.catalog.index_of(identifier)?).ok()?;
-    let deleted = matches!(touched.by_index.get(&index), Some(TouchedTool::Deleted));
-    (!deleted).then_some(index)
+    let held = state.catalog.held(holder, identifier, state.has_namespaces())?;
+    let deleted = matches!(touched.find(holder, held), Some(TouchedTool::Deleted));
+    (!deleted).then_some(held)
 }
 
-/// The tool's function, or what the cell put in its place.
+/// The tool's function or the namespace, or what the cell put in its place.
 fn value_of<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &CellState,
-    index: u32,
+    holder: Holder,
+    held: Held,
 ) -> Option<v8::Local<'s, v8::Value>> {
-    let touched = state.touched_tools.borrow().by_index.get(&index).cloned();
+    let touched = state.touched_tools.borrow().find(holder, held).cloned();
     if let Some(TouchedTool::Value(value)) = touched {
         return Some(v8::Local::new(scope, value));
     }
-    let data = v8::Integer::new_from_unsigned(scope, index);
+    let place = match held {
+        Held::Tool(place) => place,
+        Held::Namespace(which) => {
+            let which = v8::Integer::new_from_unsigned(scope, which);
+            return Some(object(scope, Some(which.into()))?.into());
+        }
+    };
+    let data = v8::Integer::new_from_unsigned(scope, place);
     let function = v8::Function::builder(call)
         .data(data.into())
         .constructor_behavior(v8::ConstructorBehavior::Throw)
         .build(scope)?;
-    let name = v8::String::new(scope, &state.catalog.entry(index as usize)?.identifier)?;
+    // In a namespace too: so that it tells which tool it is.
+    let name = v8::String::new(scope, &state.catalog.entry(place as usize)?.identifier)?;
     function.set_name(name);
     Some(function.into())
 }
 
 /// Makes all tools plain properties, before the first one that the cell adds or defines: V8 would name those of the cell
 /// first, and knows of attributes what we would have to remember.
-fn make_plain(scope: &mut v8::PinScope<'_, '_>, tools: v8::Local<'_, v8::Object>) -> Option<()> {
+fn make_plain(
+    scope: &mut v8::PinScope<'_, '_>,
+    holder: Holder,
+    tools: v8::Local<'_, v8::Object>,
+) -> Option<()> {
     let state = CellState::of(scope)?;
-    if state.touched_tools.borrow().are_plain {
+    if state.touched_tools.borrow().is_plain(holder) {
         return Some(());
     }
     let mut properties = Vec::new();
-    for identifier in state.catalog.identifiers() {
-        let Some(index) = present(&state, identifier) else { continue };
-        let key = v8::String::new(scope, identifier)?;
-        properties.push((key, value_of(scope, &state, index)?));
+    for name in state.catalog.names(holder, state.has_namespaces()) {
+        let Some(held) = present(&state, holder, name) else { continue };
+        let key = v8::String::new(scope, name)?;
+        properties.push((key, value_of(scope, &state, holder, held)?));
     }
     // From here on nothing is intercepted.
-    let touched = TouchedTools { by_index: HashMap::new(), are_plain: true };
-    state.touched_tools.replace(touched);
+    state.touched_tools.borrow_mut().make_plain(holder);
     for (key, value) in properties {
         tools.create_data_property(scope, key.into(), value)?;
     }
@@ -302,11 +338,12 @@ fn make_plain(scope: &mut v8::PinScope<'_, '_>, tools: v8::Local<'_, v8::Object>
 fn touch(
     scope: &mut v8::PinScope<'_, '_>,
     state: &CellState,
-    index: u32,
+    holder: Holder,
+    held: Held,
     value: v8::Local<'_, v8::Value>,
 ) {
-    let value = v8::Global::new(scope, value);
-    state.touched_tools.borrow_mut().by_index.insert(index, TouchedTool::Value(value));
+    let value = TouchedTool::Value(v8::Global::new(scope, value));
+    state.touched_tools.borrow_mut().insert(holder, held, value);
 }
 
 /// `ALL_TOOLS`: `{name, description}` of every tool, in the order in which the step advertised them.

@@ -15,8 +15,8 @@ use super::{
     wire::{FrameReader, FromWorker, Said, Setting, Start, ToWorker},
 };
 use crate::{
-    Cell, CellSpec, End, Engine, EngineOptions, Event, EventSink, Outcome, StoredValues, Tenant,
-    ToolCatalog, cpu,
+    Cell, CellSpec, Discovery, End, Engine, EngineOptions, Event, EventSink, FoundTool, Outcome,
+    StoredValues, Tenant, ToolCatalog, cpu,
 };
 
 /// Runs cells for the engine at the other end of stdin, a socket, until that closes it. Never returns.
@@ -141,7 +141,7 @@ impl Worker {
 
     fn start(&self, start: Start) -> io::Result<()> {
         let Start { cell: id, catalog, source, setting } = start;
-        let Setting { file, limits, tenant, console, when_stuck } = setting;
+        let Setting { file, limits, tenant, console, has_discovery, when_stuck } = setting;
         let catalog = self.catalogs.get(&catalog);
         let catalog = catalog.ok_or_else(|| io::Error::other("a cell of an unknown step"))?;
         let gate = Arc::new(Gate::new(id, Arc::clone(&self.out)));
@@ -149,6 +149,7 @@ impl Worker {
             source,
             file,
             tools: Arc::clone(&catalog.tools),
+            discovery: has_discovery.then(|| Arc::clone(&gate) as Arc<dyn Discovery>),
             stored: Arc::clone(&gate) as Arc<dyn StoredValues>,
             limits,
             tenant,
@@ -300,12 +301,31 @@ impl Gate {
 
 impl StoredValues for Gate {
     fn load(&self, key: &str) -> Option<Json> {
-        let said = Said::Load { key: key.to_owned() };
+        self.ask(Said::Load { key: key.to_owned() })
+    }
+}
+
+impl Gate {
+    /// Asks for a value, and waits for it.
+    fn ask(&self, said: Said) -> Option<Json> {
         self.out.send(FromWorker::Cell { cell: self.cell, said });
         match self.wait()? {
             Answer::Loaded(value) => value,
             _ => None,
         }
+    }
+}
+
+/// What is asked of a cell that is to end has no answer, and nobody misses it.
+impl Discovery for Gate {
+    fn search(&self, query: &str, limit: usize) -> Vec<FoundTool> {
+        let found = self.ask(Said::Search { query: query.to_owned(), limit });
+        found.and_then(|found| found.read().ok()).unwrap_or_default()
+    }
+
+    fn describe(&self, place: usize) -> String {
+        let text = self.ask(Said::Describe { place });
+        text.and_then(|text| text.read().ok()).unwrap_or_default()
     }
 }
 

@@ -134,6 +134,7 @@ impl Remote {
             return Err(Box::new(Refused { spec, sink }));
         }
         let cell = Arc::new(RemoteCell::new(id, self.clone(), &spec, sink, Arc::clone(pool)));
+        let has_discovery = spec.discovery.is_some();
         let CellSpec { source, mut file, tools, limits, tenant, console, when_stuck, .. } = spec;
         // Of a name nobody reads more, and a head has a bound.
         if file.len() > MAX_FILE_NAME_BYTES {
@@ -148,7 +149,8 @@ impl Remote {
         }
         // Under the lock, so that the worker hears of the catalog first.
         let limits_there = Limits { wall: None, ..limits };
-        let setting = Setting { file, limits: limits_there, tenant, console, when_stuck };
+        let setting =
+            Setting { file, limits: limits_there, tenant, console, has_discovery, when_stuck };
         let sent = self
             .0
             .outgoing

@@ -20,8 +20,11 @@ use super::{
     wire::{Said, ToWorker},
 };
 use crate::{
-    CallId, CellSpec, End, Event, EventSink, Limits, Outcome, StoredValues, ToolCall, ToolCatalog,
-    Usage, cell::Stop, cpu, spec::millis,
+    CallId, CellSpec, Discovery, End, Event, EventSink, Limits, Outcome, StoredValues, ToolCall,
+    ToolCatalog, Usage,
+    cell::Stop,
+    cpu,
+    spec::{MAX_FOUND, MAX_QUERY_BYTES, millis},
 };
 
 /// A cell in a worker process.
@@ -29,6 +32,7 @@ pub(crate) struct RemoteCell {
     id: u64,
     worker: Remote,
     catalog: Arc<ToolCatalog>,
+    discovery: Option<Arc<dyn Discovery>>,
     stored: Arc<dyn StoredValues>,
     limits: Limits,
     started: Instant,
@@ -65,6 +69,7 @@ impl RemoteCell {
             id,
             worker,
             catalog: Arc::clone(&spec.tools),
+            discovery: spec.discovery.clone(),
             stored: Arc::clone(&spec.stored),
             limits: spec.limits,
             started: Instant::now(),
@@ -227,6 +232,28 @@ impl RemoteCell {
                 self.worker.send(ToWorker::Loaded { cell: self.id, value });
                 return Ok(());
             }
+            Said::Search { query, limit } => {
+                drop(state);
+                let Some(discovery) = &self.discovery else { return Err(NO_DISCOVERY) };
+                if query.len() > MAX_QUERY_BYTES {
+                    return Err("a longer query than there can be");
+                }
+                let mut found = discovery.search(&query, limit.min(MAX_FOUND));
+                found.truncate(MAX_FOUND);
+                let value = Json::from_value(&found).ok();
+                self.worker.send(ToWorker::Loaded { cell: self.id, value });
+                return Ok(());
+            }
+            Said::Describe { place } => {
+                drop(state);
+                let Some(discovery) = &self.discovery else { return Err(NO_DISCOVERY) };
+                if self.catalog.entry(place).is_none() {
+                    return Err("asked about a tool that it has not");
+                }
+                let value = Json::from_value(&discovery.describe(place)).ok();
+                self.worker.send(ToWorker::Loaded { cell: self.id, value });
+                return Ok(());
+            }
             Said::Stored { key, value } => {
                 state.written_bytes += key.len() + value.text().len();
                 state.written.insert(key, value);
@@ -330,3 +357,5 @@ enum Where {
 /// A cell that was told to end, by its client or by its clock, and has not ended by then is in a built-in that V8
 /// cannot interrupt. 50 ms are promised where it can be; the rest is for a busy machine.
 const TERMINATION_GRACE: Duration = Duration::from_millis(150);
+
+const NO_DISCOVERY: &str = "asked what it has no function for";

@@ -30,7 +30,7 @@ pub(crate) enum ToWorker {
     Deliver { cell: u64, call: CallId, result: Result<Json, ToolFailure> },
     /// End a cell.
     Terminate { cell: u64 },
-    /// What is stored under the key that a cell asked for.
+    /// What is stored under the key that a cell asked for, or what else it asked.
     Loaded { cell: u64, value: Option<Json> },
     /// A cell's notification was taken.
     Taken { cell: u64 },
@@ -64,6 +64,7 @@ pub(crate) struct Setting {
     pub(crate) limits: Limits,
     pub(crate) tenant: TenantLimits,
     pub(crate) console: bool,
+    pub(crate) has_discovery: bool,
     pub(crate) when_stuck: WhenStuck,
 }
 
@@ -99,6 +100,15 @@ pub(crate) enum Said {
     /// Stands still until [`ToWorker::Loaded`].
     Load {
         key: String,
+    },
+    /// Stands still until [`ToWorker::Loaded`], with an array of [`FoundTool`](crate::FoundTool)s.
+    Search {
+        query: String,
+        limit: usize,
+    },
+    /// Stands still until [`ToWorker::Loaded`], with the declaration of the tool at this place.
+    Describe {
+        place: usize,
     },
     /// A value that it stored; all of them come before the end.
     Stored {
@@ -235,6 +245,8 @@ impl FromWorker {
             }
             Said::Notify(text) => Frame::new(&FromHead::Notify { cell }, text),
             Said::Load { key } => Frame::new(&FromHead::Load { cell }, key),
+            Said::Search { query, limit } => Frame::new(&FromHead::Search { cell, limit }, query),
+            Said::Describe { place } => Frame::new(&FromHead::Describe { cell, place }, ""),
             Said::Stored { key, value } => {
                 let head = FromHead::Stored { cell, key_bytes: key.len() };
                 Frame::new(&head, [key.as_bytes(), value.text().as_bytes()].concat())
@@ -268,6 +280,8 @@ impl FromWorker {
             }
             FromHead::Notify { cell } => (cell, Said::Notify(text(body)?)),
             FromHead::Load { cell } => (cell, Said::Load { key: text(body)? }),
+            FromHead::Search { cell, limit } => (cell, Said::Search { query: text(body)?, limit }),
+            FromHead::Describe { cell, place } => (cell, Said::Describe { place }),
             FromHead::Stored { cell, key_bytes } => {
                 let mut key = body;
                 if key_bytes > key.len() {
@@ -405,6 +419,8 @@ enum FromHead {
     ToolCall { cell: u64, call: u64, entry: u32, given: bool },
     Notify { cell: u64 },
     Load { cell: u64 },
+    Search { cell: u64, limit: usize },
+    Describe { cell: u64, place: usize },
     Stored { cell: u64, key_bytes: usize },
     End { cell: u64, usage: Usage },
 }

@@ -14,6 +14,7 @@ use crate::{
     process::ProcessOptions,
 };
 
+mod discovery;
 mod errors;
 mod globals;
 mod isolated;
