@@ -21,7 +21,7 @@ use futures_util::future::AbortHandle;
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    CellLimit, CellObserver, Ending, audio, calls::Driver, history::Record, ledger::Ledger,
+    CellLimit, CellObserver, Ending, Until, audio, calls::Driver, history::Record, ledger::Ledger,
     lifeline::Lifeline, shared::Shared,
 };
 
@@ -82,7 +82,8 @@ pub(crate) enum ResultState {
 struct Slot {
     token: u64,
     waker: Option<Waker>,
-    /// How many items to answer with, once the cell said that it yields.
+    until: Until,
+    /// How many items to answer with, once what it waits for has happened.
     mark: Option<usize>,
 }
 
@@ -172,7 +173,7 @@ impl Cell {
     }
 
     /// Becomes the one that the next response goes to.
-    pub(crate) fn claim_next(self: &Arc<Cell>) -> Result<Claim, Unclaimable> {
+    pub(crate) fn claim_next(self: &Arc<Cell>, until: Until) -> Result<Claim, Unclaimable> {
         self.with(|state, _| {
             match state.phase {
                 Phase::Running => {}
@@ -193,6 +194,12 @@ impl Cell {
                 return Err(Unclaimable::Taken);
             }
             let token = state.claim(&self.session, Role::Next);
+            let shown = Some(state.items.len()).filter(|&shown| shown > 0);
+            let runs = matches!(state.phase, Phase::Running);
+            if let Some(slot) = &mut state.waiting {
+                slot.until = until;
+                slot.mark = shown.filter(|_| runs && until == Until::Output);
+            }
             Ok(Claim { cell: Arc::clone(self), role: Role::Next, token })
         })
     }
@@ -243,6 +250,16 @@ impl Cell {
             }
             unread
         })
+    }
+
+    /// The cell says that it yields: answers who waits for that.
+    fn yields(&self) {
+        self.with(|state, after| {
+            let waits = state.waiting.as_ref();
+            if waits.is_some_and(|slot| slot.until != Until::Completion) {
+                state.mark_yield(after);
+            }
+        });
     }
 
     /// Makes who waits for the next response be answered with what there is now.
@@ -423,7 +440,7 @@ impl State {
     fn claim(&mut self, session: &Shared, role: Role) -> u64 {
         let token = self.next_token;
         self.next_token += 1;
-        *self.slot(role) = Some(Slot { token, waker: None, mark: None });
+        *self.slot(role) = Some(Slot { token, waker: None, until: Until::Yield, mark: None });
         if let Phase::Ended { result: result @ ResultState::Unread, .. } = &mut self.phase {
             *result = ResultState::Claimed;
             session.unread_results.fetch_sub(1, Ordering::Relaxed);
@@ -648,7 +665,7 @@ impl EventSink for CellSink {
                 if let Some(observer) = &cell.observer {
                     observer.yielded();
                 }
-                cell.yield_now();
+                cell.yields();
             }
             Event::ToolCall(call) => cell.call_tool(call),
             Event::Notify(text) => cell.notify(text),
@@ -675,10 +692,14 @@ impl Cell {
         if let Err(limit) = self.session.make_room_for(bytes) {
             return self.exceed(CellLimit::Budget(limit));
         }
-        self.with(|state, _| {
+        self.with(|state, after| {
             if matches!(state.phase, Phase::Running) {
                 state.items.push(item);
                 state.items_bytes += bytes;
+                let waits = state.waiting.as_ref();
+                if waits.is_some_and(|slot| slot.until == Until::Output) {
+                    state.mark_yield(after);
+                }
             } else {
                 self.session.ledger.give(Budget::UnreadBytes, bytes as u64);
             }

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use crate::{
     CellLimit, CellObserver, CellRequest, CodeModeSession, DEFAULT_MAX_OUTPUT_TOKENS,
     DEFAULT_YIELD_TIME, Delivery, Ending, HostLedger, SessionError, SessionFuture, SessionLimits,
-    StartedCell, Step,
+    StartedCell, Step, Until,
     cell::{Cell, CellSink, Claim, Seat, Unclaimable},
     history,
     lifeline::Lifeline,
@@ -104,6 +104,25 @@ impl InProcessCodeModeSession {
         let cell_id = cell.id.clone();
         let patience = Patience { asked_at, yield_time, max_output_tokens };
         Ok(StartedCell { cell_id, response: Box::pin(respond(claim, patience)) })
+    }
+
+    /// Waits as [`CodeModeSession::wait`] does, for what `until` says.
+    /// [`CodeModeSession::yield_now`] answers it in any case.
+    ///
+    /// # Errors
+    /// See [`CodeModeSession::wait`].
+    ///
+    /// Cancel safety: dropping the future loses no output; the next wait gets it.
+    pub fn wait_until(
+        &self,
+        cell: &CellId,
+        until: Until,
+        yield_time: Duration,
+        max_output_tokens: Option<u64>,
+    ) -> SessionFuture<Delivery<WaitOutcome>> {
+        let yield_time = self.clamp(yield_time);
+        let patience = Patience { asked_at: Instant::now(), yield_time, max_output_tokens };
+        self.outcome(cell, |cell| cell.claim_next(until), SessionError::Observed, patience)
     }
 
     /// The cells that can be waited for, oldest first.
@@ -248,9 +267,7 @@ impl CodeModeSession for InProcessCodeModeSession {
         yield_time: Duration,
         max_output_tokens: Option<u64>,
     ) -> SessionFuture<Delivery<WaitOutcome>> {
-        let yield_time = self.clamp(yield_time);
-        let patience = Patience { asked_at: Instant::now(), yield_time, max_output_tokens };
-        self.outcome(cell, Cell::claim_next, SessionError::Observed, patience)
+        self.wait_until(cell, Until::Yield, yield_time, max_output_tokens)
     }
 
     fn terminate(

@@ -60,7 +60,7 @@ pub use limit::{CellLimit, SessionLimits};
 pub use observer::{CellObserver, Ending};
 pub use session::{
     CellRequest, CodeModeSession, DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_YIELD_TIME, Delivery,
-    SessionError, SessionFuture, StartedCell,
+    SessionError, SessionFuture, StartedCell, Until,
 };
 pub use step::{Step, ToolFuture, ToolRuntime};
 pub use truncate::{Counting, truncate};

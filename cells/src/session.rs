@@ -112,6 +112,18 @@ impl fmt::Debug for StartedCell {
     }
 }
 
+/// What answers a wait, beside the cell's end and that the time is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// That the cell yields: what [`CodeModeSession::wait`] waits for.
+    #[default]
+    Yield,
+    /// That it yields, or has shown something, be it before the wait or during it.
+    Output,
+    /// Nothing else.
+    Completion,
+}
+
 /// A response that must be handed over before its cell is reported closed.
 ///
 /// The report ([`ToolRuntime::cell_closed`](crate::ToolRuntime::cell_closed)) is a cell's last message. It is

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codemode_cells::{CellRequest, CodeModeSession};
+use codemode_cells::{CellRequest, CodeModeSession, Until};
 use codemode_host_protocol::{CellId, RuntimeResponse, WaitOutcome};
 use codemode_runtime_js::WhenStuck;
 
@@ -168,4 +168,54 @@ async fn results_tell_how_long_they_waited() {
         panic!("{outcome:?}")
     };
     assert!(result_buffered_for_ns > 0);
+}
+
+#[tokio::test]
+async fn a_wait_for_output_is_answered_by_the_first() {
+    let lab = Lab::new();
+    let source = "
+        text('a');
+        yield_control();
+        text('b');
+        await tools.ask();
+        text('c');
+        await tools.ask();
+    ";
+    let cell = lab.start(source);
+    assert_eq!(show(&cell.response.await.unwrap()), r#"yielded["a"]"#);
+    let id = CellId::new("1");
+    let wait = || lab.session.wait_until(&id, Until::Output, MINUTE, None);
+    lab.desk.until("call 1 tool-1 ask null").await;
+    assert_eq!(show_outcome(wait().await), r#"yielded["b"]"#, "shown before the wait");
+    let during = wait();
+    assert!(lab.desk.answer("1 tool-1", "1"));
+    assert_eq!(show_outcome(during.await), r#"yielded["c"]"#, "shown during the wait");
+    lab.desk.until("call 1 tool-2 ask null").await;
+    let last = wait();
+    assert!(lab.desk.answer("1 tool-2", "1"));
+    assert_eq!(show_outcome(last.await), "result[]");
+}
+
+#[tokio::test]
+async fn a_wait_for_completion_hears_no_yield() {
+    let lab = Lab::new();
+    let cell =
+        lab.start("yield_control(); await tools.ask(); text('a'); yield_control(); text('b')");
+    assert_eq!(show(&cell.response.await.unwrap()), "yielded[]");
+    lab.desk.until("call 1 tool-1 ask null").await;
+    let id = CellId::new("1");
+    let wait = lab.session.wait_until(&id, Until::Completion, MINUTE, None);
+    assert!(lab.desk.answer("1 tool-1", "1"));
+    assert_eq!(show_outcome(wait.await), r#"result["a", "b"]"#);
+}
+
+#[tokio::test]
+async fn a_wait_for_completion_can_be_cut_short() {
+    let lab = Lab::new();
+    let cell = lab.start("yield_control(); await tools.ask()");
+    assert_eq!(show(&cell.response.await.unwrap()), "yielded[]");
+    let id = CellId::new("1");
+    let wait = lab.session.wait_until(&id, Until::Completion, MINUTE, None);
+    lab.session.yield_now(&id);
+    assert_eq!(show_outcome(wait.await), "yielded[]");
 }
