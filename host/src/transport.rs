@@ -4,7 +4,7 @@ pub use listen::{Listen, ListenError};
 pub use serve::{ServeError, ServeOptions, WebSocketOptions, serve};
 pub use stream::serve_stream;
 
-mod admission;
+pub(crate) mod admission;
 pub(crate) mod drive;
 mod listen;
 mod serve;

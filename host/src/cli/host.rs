@@ -121,7 +121,7 @@ pub(super) fn run(arguments: HostArguments) -> Result<u8, UsageError> {
     }
 }
 
-fn log_to_stderr(filter: &str) -> Result<(), UsageError> {
+pub(super) fn log_to_stderr(filter: &str) -> Result<(), UsageError> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         UsageError::new(format!("`{filter}` is no filter for the log: {error}"))
             .hint("use a level such as info, or target=level, such as codemode_host=debug")

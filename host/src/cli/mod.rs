@@ -1,4 +1,4 @@
-//! The command line: `codemode run`, `codemode tools`, `codemode host`, `codemode doctor`.
+//! The command line: `codemode run`, `codemode tools`, `codemode host`, `codemode mcp`, `codemode doctor`.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -19,6 +19,7 @@ mod budgets;
 mod doctor;
 mod host;
 mod isolation;
+mod mcp;
 mod media;
 mod printer;
 mod progress;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(run) => run::run(run),
         Command::Host(host) => host::run(host),
+        Command::Mcp(mcp) => mcp::run(mcp),
         Command::Tools(tools) => print_tools(&tools),
         #[cfg(target_os = "linux")]
         Command::Doctor(doctor) => doctor::run(&doctor),
@@ -75,6 +77,7 @@ struct Arguments {
 enum Command {
     Run(run::RunArguments),
     Host(host::HostArguments),
+    Mcp(mcp::McpArguments),
     Tools(ToolsArguments),
     #[cfg(target_os = "linux")]
     Doctor(doctor::DoctorArguments),

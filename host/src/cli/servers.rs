@@ -17,6 +17,11 @@ pub(super) struct ServerArguments {
 }
 
 impl ServerArguments {
+    /// Whether no file was named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mcp_config.is_empty()
+    }
+
     /// Reads the files. `call_timeout` holds for the calls of all servers, if given.
     pub(super) fn load(&self, call_timeout: Option<Duration>) -> Result<Config, UsageError> {
         let config = Config::load(&self.mcp_config)

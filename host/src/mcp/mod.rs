@@ -25,6 +25,8 @@ pub use self::{
     upstream::{NoUpstream, Upstream, UpstreamFuture},
 };
 
+pub mod serve;
+
 mod approval;
 mod config;
 mod connection;

@@ -50,19 +50,25 @@ impl Admission {
             );
             return Err(refusal(StatusCode::FORBIDDEN, reason));
         }
-        if let Some(expected) = &self.token {
-            let shown = shown_token(headers).ok_or_else(|| {
-                unauthorized("this host wants a token: send `Authorization: Bearer TOKEN`")
-            })?;
-            if !equal(&hash(&shown), expected) {
-                return Err(unauthorized("the token is not this host's"));
-            }
-        }
+        self.check_token(headers)?;
         if subprotocols(headers).any(|name| name == SUBPROTOCOL) {
             let name = HeaderValue::from_static(SUBPROTOCOL);
             response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
         }
         Ok(response)
+    }
+
+    /// Lets in who shows the token, if there is one.
+    #[expect(clippy::result_large_err, reason = "tungstenite asks for this type")]
+    pub(crate) fn check_token(&self, headers: &HeaderMap) -> Result<(), ErrorResponse> {
+        let Some(expected) = &self.token else { return Ok(()) };
+        let shown = shown_token(headers).ok_or_else(|| {
+            unauthorized("this host wants a token: send `Authorization: Bearer TOKEN`")
+        })?;
+        match equal(&hash(&shown), expected) {
+            true => Ok(()),
+            false => Err(unauthorized("the token is not this host's")),
+        }
     }
 
     fn allows(&self, origin: &HeaderValue) -> bool {

@@ -120,6 +120,9 @@ pub enum ServeError {
         /// Why not.
         error: io::Error,
     },
+    /// An MCP client did not begin as the protocol wants it.
+    #[error("the client did not begin a conversation in MCP: {0}")]
+    Mcp(String),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(io::Error),

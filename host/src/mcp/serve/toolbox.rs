@@ -1,0 +1,134 @@
+//! Where the tools of cells come from.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use codemode_cells::{Step, ToolFuture, ToolRuntime};
+use codemode_host_protocol::{CellId, Json, ToolDefinition, ToolFailure, ToolInvocation};
+
+use super::super::{Approver, Config, Manager, ManagerOptions, NoUpstream, Upstream};
+
+/// The tools that the cells of MCP clients have: our own, and those of MCP servers.
+#[derive(Clone)]
+pub struct Toolbox {
+    definitions: Vec<ToolDefinition>,
+    runtime: Arc<dyn ToolRuntime>,
+    servers: Option<Config>,
+}
+
+impl Toolbox {
+    /// No tools.
+    pub fn empty() -> Toolbox {
+        Toolbox { definitions: Vec::new(), runtime: Arc::new(NoTools), servers: None }
+    }
+
+    /// The same and these tools of our own, which `runtime` executes. They replace those there were.
+    #[must_use]
+    pub fn with_tools(
+        self,
+        definitions: Vec<ToolDefinition>,
+        runtime: Arc<dyn ToolRuntime>,
+    ) -> Toolbox {
+        Toolbox { definitions, runtime, ..self }
+    }
+
+    /// The same and the tools of these servers. Each client has servers of its own: what they ask is for it alone.
+    #[must_use]
+    pub fn with_servers(self, servers: Config) -> Toolbox {
+        Toolbox { servers: Some(servers), ..self }
+    }
+
+    /// The tools for a client that answers `upstream`. Starts its servers.
+    pub(super) fn open(&self, upstream: Arc<dyn Upstream>) -> Tools {
+        let Toolbox { definitions, runtime, servers } = self.clone();
+        let options = ManagerOptions { upstream, ..ManagerOptions::default() };
+        let manager = servers.map(|config| Manager::start(config, options));
+        Tools { definitions, runtime, manager }
+    }
+
+    /// The tools for clients that have no connection to be asked on.
+    pub(super) fn open_for_all(&self) -> Tools {
+        self.open(Arc::new(NoUpstream))
+    }
+}
+
+impl fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Toolbox")
+            .field("definitions", &self.definitions)
+            .field("servers", &self.servers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The tools of one client.
+pub(super) struct Tools {
+    definitions: Vec<ToolDefinition>,
+    runtime: Arc<dyn ToolRuntime>,
+    manager: Option<Manager>,
+}
+
+impl Tools {
+    /// A step of the tools as they are now. `approver` decides about calls that need a yes.
+    pub(super) fn step(&self, approver: Arc<dyn Approver>) -> Step {
+        let (definitions, runtime) = (self.definitions.clone(), Arc::clone(&self.runtime));
+        match &self.manager {
+            Some(manager) => manager.snapshot_for(approver).beside(definitions, runtime),
+            None => Step::new(definitions, runtime),
+        }
+    }
+
+    /// The tools as they are now.
+    pub(super) fn definitions(&self) -> Vec<ToolDefinition> {
+        let mut definitions = self.definitions.clone();
+        definitions.extend(self.manager.iter().flat_map(|manager| manager.snapshot().tools));
+        definitions
+    }
+
+    /// Waits until servers that are being started have said what they have, for a time that clients bear.
+    pub(super) async fn settled(&self) {
+        let Some(manager) = &self.manager else { return };
+        if tokio::time::timeout(SETTLE_TIME, manager.settled()).await.is_err() {
+            tracing::info!("some MCP servers are slow to start; their tools are told of later");
+        }
+    }
+
+    /// Waits until the tools are others than `known`.
+    ///
+    /// Cancel safe.
+    pub(super) async fn changed_from(&self, known: &[ToolDefinition]) {
+        if self.manager.is_none() {
+            return std::future::pending().await;
+        }
+        // Servers come, go and change their lists for many reasons; what counts is the sum.
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        while self.definitions() == known {
+            looks.tick().await;
+        }
+    }
+
+    /// Shuts the servers down.
+    pub(super) async fn shutdown(&self) {
+        if let Some(manager) = &self.manager {
+            manager.shutdown().await;
+        }
+    }
+}
+
+struct NoTools;
+
+impl ToolRuntime for NoTools {
+    fn invoke(&self, call: ToolInvocation) -> ToolFuture<Json> {
+        let message = format!("there is no tool {}", call.tool_name);
+        Box::pin(async { Err(ToolFailure::new(message)) })
+    }
+
+    fn notify(&self, _call_id: &str, _cell: &CellId, _text: String) -> ToolFuture<()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Less than what clients give a request, and more than most servers take to start.
+const SETTLE_TIME: Duration = Duration::from_secs(10);
+
+/// How soon clients hear of tools that have changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
