@@ -3,4 +3,5 @@
 
 mod host;
 mod mcp;
+mod mcp_server;
 mod run;

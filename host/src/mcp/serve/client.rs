@@ -97,7 +97,7 @@ impl Client {
         if let Some(state) = request.request_state {
             // The cell runs already; this is the same call again, with what it was asked for.
             self.desk.answers(request.input_responses.unwrap_or_default());
-            let cell = CellId::new(state);
+            let cell = self.own_name(CellId::new(state));
             let max_output_tokens = arguments.max_output_tokens;
             return self.wait_for(cell, Until::Yield, patience, max_output_tokens, context).await;
         }

@@ -4,7 +4,10 @@
     reason = "sampling, roots and logging leave MCP in time; clients of today have them"
 )]
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use codemode_cells::{CodeModeSession as _, ToolFuture, ToolRuntime};
 use codemode_host_protocol::{CellId, Json, ToolInvocation};
@@ -113,11 +116,7 @@ impl Approver for ClientApprover {
             let pending = Pending { server, tool, arguments: arguments.text().to_owned() };
             let answer_now = {
                 let cell = cell.clone();
-                move || {
-                    if let Some(session) = client.upgrade().as_deref().and_then(Client::started) {
-                        session.yield_now(&cell);
-                    }
-                }
+                move || drop(tokio::spawn(answer_soon(client, cell)))
             };
             match desk.decision(cell, pending, answer_now).await {
                 Some(true) => Decision::Approved,
@@ -125,6 +124,14 @@ impl Approver for ClientApprover {
                 None => Decision::denied("nobody is there to be asked"),
             }
         })
+    }
+}
+
+/// Has the cell answer, so that its client hears of the question: once for all calls that are made at the same time.
+async fn answer_soon(client: Weak<Client>, cell: CellId) {
+    tokio::time::sleep(TOGETHER).await;
+    if let Some(session) = client.upgrade().as_deref().and_then(Client::started) {
+        session.yield_now(&cell);
     }
 }
 
@@ -174,3 +181,6 @@ impl ToolRuntime for Speaking {
         self.tools.cell_closed(cell);
     }
 }
+
+/// What passes between the calls of a `Promise.all`, and is no time for a person.
+const TOGETHER: Duration = Duration::from_millis(30);

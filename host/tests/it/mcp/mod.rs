@@ -3,4 +3,4 @@
 mod cells;
 mod misbehaving;
 mod real;
-mod support;
+pub(crate) mod support;
