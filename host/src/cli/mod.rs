@@ -19,6 +19,7 @@ mod budgets;
 mod doctor;
 mod host;
 mod isolation;
+mod login;
 mod mcp;
 mod media;
 mod printer;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Host(host) => host::run(host),
         Command::Mcp(mcp) => mcp::run(mcp),
         Command::Tools(tools) => print_tools(&tools),
+        Command::Login(login) => login::run(&login),
         #[cfg(target_os = "linux")]
         Command::Doctor(doctor) => doctor::run(&doctor),
         #[cfg(target_os = "linux")]
@@ -79,6 +81,7 @@ enum Command {
     Host(host::HostArguments),
     Mcp(mcp::McpArguments),
     Tools(ToolsArguments),
+    Login(login::LoginArguments),
     #[cfg(target_os = "linux")]
     Doctor(doctor::DoctorArguments),
     /// Run cells for the process that started this one

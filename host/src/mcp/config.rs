@@ -228,6 +228,8 @@ pub struct HttpConfig {
     pub headers: BTreeMap<String, String>,
     /// Sent as `Authorization: Bearer …`.
     pub bearer_token: Option<String>,
+    /// How `codemode login` asks for a token.
+    pub oauth: OauthConfig,
 }
 
 impl fmt::Debug for HttpConfig {
@@ -237,8 +239,19 @@ impl fmt::Debug for HttpConfig {
             .field("url", &self.url.as_str())
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("bearer_token", &self.bearer_token.as_ref().map(|_| "…"))
-            .finish()
+            .finish_non_exhaustive()
     }
+}
+
+/// How to ask for a token by OAuth 2.1, where the server wants one and the configuration has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OauthConfig {
+    /// The client that the authorization server knows us as; absent where it registers clients itself.
+    pub client_id: Option<String>,
+    /// What to ask for; what the server says that it needs if empty.
+    pub scopes: Vec<String>,
+    /// The folder in which tokens are kept; without one none are kept, or found.
+    pub tokens: Option<PathBuf>,
 }
 
 /// How long a server may take to start if the configuration does not say. `npx` may have to download it first.

@@ -1,6 +1,7 @@
 //! A server that answers.
 
 use std::{
+    io,
     sync::Arc,
     sync::atomic::Ordering,
     time::{Duration, Instant},
@@ -23,8 +24,10 @@ use super::{
     FailureKind, ToolRules,
     failure::Failure,
     handler::{OpenCall, Shared},
+    http,
     listing::{Listing, Page},
     result,
+    server::LOGIN_FIRST,
 };
 
 /// A connection on which the server has introduced itself, and told its tools.
@@ -35,6 +38,8 @@ pub(super) struct Connection {
     listing: Mutex<Arc<Listing>>,
     /// Why the connection has ended, once it has.
     ended: watch::Sender<Option<String>>,
+    /// What a call met that could not be sent, where the transport does not tell.
+    gone: watch::Sender<Option<String>>,
     call_timeout: Duration,
 }
 
@@ -54,6 +59,7 @@ impl Connection {
             shared,
             listing: Mutex::new(Arc::new(listing)),
             ended: watch::Sender::new(None),
+            gone: watch::Sender::new(None),
             call_timeout,
         })
     }
@@ -73,6 +79,17 @@ impl Connection {
         let listing = list(&self.server, &self.peer, rules).await?;
         *self.listing.lock() = Arc::new(listing);
         Ok(())
+    }
+
+    /// Waits until a call finds that nobody is there any more.
+    pub(super) async fn is_gone(&self) {
+        let mut gone = self.gone.subscribe();
+        let _ = gone.wait_for(Option::is_some).await;
+    }
+
+    /// How a call found that.
+    pub(super) fn why_gone(&self) -> Option<String> {
+        self.gone.borrow().clone()
     }
 
     /// Says why the connection has ended, to those whose calls are open.
@@ -159,6 +176,22 @@ impl Connection {
                 FailureKind::Cancelled,
                 format!("the MCP server {server} cancelled {tool}"),
             ),
+            error if error.is_authorization_required() => {
+                let message =
+                    format!("{tool} of the MCP server {server} was not called: {LOGIN_FIRST}");
+                Failure::new(FailureKind::Denied, message)
+            }
+            ServiceError::TransportSend(error)
+                if error.error.downcast_ref::<io::Error>().is_none() =>
+            {
+                let why = result::shorten(&http::chain(error.error.as_ref()));
+                if http::is_gone(error.error.as_ref()) {
+                    self.gone.send_replace(Some(format!("it cannot be reached: {why}")));
+                }
+                let message =
+                    format!("{tool} failed on the way to its MCP server {server} or back: {why}");
+                Failure::new(FailureKind::Transport, message)
+            }
             ServiceError::TransportClosed | ServiceError::TransportSend(_) => {
                 let mut ended = self.ended.subscribe();
                 // Whoever looks after the server finds out why, and says it here.

@@ -18,9 +18,11 @@ pub use self::{
     approval::{Approver, ApproverFuture, Ask, Decision, DenyAll},
     config::{
         Config, ConfigError, DEFAULT_APPROVAL_TIMEOUT, DEFAULT_CALL_TIMEOUT, DEFAULT_START_TIMEOUT,
-        Fault, HttpConfig, ServerConfig, ServerName, StdioConfig, ToolRules, Transport, Treatment,
+        Fault, HttpConfig, OauthConfig, ServerConfig, ServerName, StdioConfig, ToolRules,
+        Transport, Treatment,
     },
     failure::FailureKind,
+    login::{LoginError, log_in},
     manager::{Manager, ManagerOptions, ServerState, ServerStatus, Snapshot},
     upstream::{NoUpstream, Upstream, UpstreamFuture},
 };
@@ -32,11 +34,14 @@ mod config;
 mod connection;
 mod failure;
 mod handler;
+mod http;
 mod listing;
+mod login;
 mod manager;
 mod names;
 mod result;
 mod runtime;
 mod server;
 mod stdio;
+mod tokens;
 mod upstream;

@@ -17,6 +17,7 @@ use super::{
     connection::Connection,
     failure::Failure,
     handler::{Handler, Shared},
+    http,
     result::shorten,
     stdio::{Notes, Process},
 };
@@ -241,9 +242,10 @@ async fn start(server: &Server) -> Result<Running, StartError> {
                 handler.serve(pipes).await
             }
             None => {
-                return Err(StartError::Final(String::from(
-                    "servers at a URL are not spoken to yet",
-                )));
+                let Transport::Http(http) = &config.transport else {
+                    return Err(StartError::Final(String::from("there is no way to reach it")));
+                };
+                handler.serve(http::transport(http).await.map_err(StartError::Transient)?).await
             }
         };
         let service = service.map_err(|error| explain_start(&error))?;
@@ -291,6 +293,7 @@ async fn watch(server: &Arc<Server>, running: Running) -> Option<String> {
     let stopped = loop {
         tokio::select! {
             _ = &mut waiting => break false,
+            () = connection.is_gone() => break false,
             () = stop() => break true,
             () = connection.list_changed() => {
                 let again = connection.list_again(&server.config.tools);
@@ -329,7 +332,9 @@ async fn watch(server: &Arc<Server>, running: Running) -> Option<String> {
             let ending = process.ending().await;
             format!("it {}", ending.unwrap_or_else(|| String::from("closed its output")))
         }
-        (None, None) => String::from("the connection was closed"),
+        (None, None) => {
+            connection.why_gone().unwrap_or_else(|| String::from("the connection was closed"))
+        }
     };
     let why = with_notes(why, notes.as_deref());
     connection.ended(&why);
@@ -347,13 +352,17 @@ fn with_notes(why: String, notes: Option<&Notes>) -> String {
 
 fn explain_start(error: &ClientInitializeError) -> StartError {
     let why = match error {
+        error if error.is_authorization_required() => {
+            return StartError::Final(String::from(LOGIN_FIRST));
+        }
         ClientInitializeError::ConnectionClosed(_) => {
             return StartError::Lost(String::from(
                 "it closed its output before it introduced itself",
             ));
         }
         ClientInitializeError::TransportError { error, .. } => {
-            return StartError::Lost(shorten(&format!("it does not take messages: {error}")));
+            let why = http::chain(error.error.as_ref());
+            return StartError::Lost(shorten(&format!("it cannot be reached: {why}")));
         }
         ClientInitializeError::JsonRpcError(error) => format!(
             "it refuses to begin: {} (JSON-RPC error {})",
@@ -369,6 +378,10 @@ fn explain_start(error: &ClientInitializeError) -> StartError {
 fn seconds(duration: Duration) -> Duration {
     Duration::from_secs(duration.as_secs().max(1))
 }
+
+/// What to do about a server that wants to know who asks.
+pub(super) const LOGIN_FIRST: &str = "it wants a login: type `codemode login SERVER --mcp-config FILE`, or give it a \
+                                      token with `bearer_token_env` or an Authorization header";
 
 /// A server that ran as long as this did not die of being started.
 const STEADY: Duration = Duration::from_secs(60);

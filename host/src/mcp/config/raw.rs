@@ -10,8 +10,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    Config, DEFAULT_CALL_TIMEOUT, DEFAULT_START_TIMEOUT, Fault, HttpConfig, ServerConfig,
-    ServerName, StdioConfig, ToolRules, Transport, expand::expand,
+    Config, DEFAULT_CALL_TIMEOUT, DEFAULT_START_TIMEOUT, Fault, HttpConfig, OauthConfig,
+    ServerConfig, ServerName, StdioConfig, ToolRules, Transport, expand::expand,
 };
 
 /// A file's content, not checked yet.
@@ -53,6 +53,8 @@ struct RawServer {
     url: Option<String>,
     headers: BTreeMap<String, String>,
     bearer_token_env: Option<String>,
+    oauth_client_id: Option<String>,
+    oauth_scopes: Vec<String>,
     kind: Option<String>,
     rules: RawRules,
     disabled: bool,
@@ -74,6 +76,9 @@ struct TomlServer {
     #[serde(default)]
     headers: BTreeMap<String, String>,
     bearer_token_env: Option<String>,
+    oauth_client_id: Option<String>,
+    #[serde(default)]
+    oauth_scopes: Vec<String>,
     #[serde(default)]
     disabled: bool,
     allow: Option<Vec<String>>,
@@ -99,6 +104,8 @@ impl From<TomlServer> for RawServer {
             url: server.url,
             headers: server.headers,
             bearer_token_env: server.bearer_token_env,
+            oauth_client_id: server.oauth_client_id,
+            oauth_scopes: server.oauth_scopes,
             kind: None,
             rules: RawRules {
                 allow: server.allow,
@@ -213,6 +220,8 @@ impl JsonServer {
             url: self.url,
             headers: self.headers.unwrap_or_default(),
             bearer_token_env: None,
+            oauth_client_id: None,
+            oauth_scopes: Vec::new(),
             kind: self.kind,
             rules: self.codemode,
             disabled: self.disabled,
@@ -366,7 +375,12 @@ impl RawServer {
                 })?)
             }
         };
-        Ok(HttpConfig { url: parsed, headers, bearer_token })
+        let oauth = OauthConfig {
+            client_id: self.oauth_client_id.clone(),
+            scopes: self.oauth_scopes.clone(),
+            tokens: token_folder(environment),
+        };
+        Ok(HttpConfig { url: parsed, headers, bearer_token, oauth })
     }
 
     fn must_not_have(&self, with: &str, absent: &[(&str, bool)]) -> Result<(), Wrong> {
@@ -377,6 +391,17 @@ impl RawServer {
             None => Ok(()),
         }
     }
+}
+
+/// Where tokens are kept: with what else programs keep for their user.
+fn token_folder(environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let data = match environment("XDG_DATA_HOME").filter(|data| Path::new(data).is_absolute()) {
+        Some(data) => PathBuf::from(data),
+        None => {
+            Path::new(&environment("HOME").filter(|home| !home.is_empty())?).join(".local/share")
+        }
+    };
+    Some(data.join("codemode").join("mcp-tokens"))
 }
 
 fn expand_all(

@@ -4,3 +4,4 @@ mod cells;
 mod misbehaving;
 mod real;
 pub(crate) mod support;
+mod web;
