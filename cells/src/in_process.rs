@@ -14,7 +14,7 @@ use codemode_host_protocol::{
     Budget, CellId, ContentItem, Json, LimitExceeded, RuntimeResponse, Scope, SessionUsage,
     WaitOutcome,
 };
-use codemode_runtime_js::{CellSpec, Tenant, WhenStuck};
+use codemode_runtime_js::{CellSpec, Discovery, Tenant, WhenStuck};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     DEFAULT_YIELD_TIME, Delivery, Ending, HostLedger, SessionError, SessionFuture, SessionLimits,
     StartedCell, Step, Until,
     cell::{Cell, CellSink, Claim, Seat, Unclaimable},
+    discovery::StepDiscovery,
     history,
     lifeline::Lifeline,
     shared::Shared,
@@ -62,6 +63,10 @@ impl InProcessCodeModeSession {
         shared.bound_unread_results();
         let CellRequest { tool_call_id, source, yield_time, max_output_tokens } = request;
         let catalog = step.catalog();
+        let discovery = shared.options.discovery.then(|| {
+            let discovery: Arc<dyn Discovery> = Arc::new(StepDiscovery(Arc::downgrade(&step)));
+            discovery
+        });
         let yield_time = self.clamp(yield_time.unwrap_or(DEFAULT_YIELD_TIME));
         let (claim, seat) =
             self.admit(step, tool_call_id, options.observer, yield_time.is_zero())?;
@@ -80,7 +85,7 @@ impl InProcessCodeModeSession {
             source,
             file: options.file.unwrap_or_else(|| shared.options.file.clone()),
             tools: catalog,
-            discovery: None,
+            discovery,
             stored: shared.store.lock().snapshot(),
             limits: cell_limits,
             tenant: limits.tenant(),
@@ -344,12 +349,14 @@ pub struct SessionOptions {
     pub file: String,
     /// Whether cells have a `console`, whose lines become text output.
     pub console: bool,
+    /// Whether cells find the tools of a namespace as `tools.namespace.name` too, and have `search_tools` and `describe_tool`.
+    pub discovery: bool,
     /// What becomes of a cell that waits for what nothing can bring about.
     pub when_stuck: WhenStuck,
 }
 
 impl Default for SessionOptions {
-    /// The default limits, whole output, no `console`; the file name, and patience with stuck cells, of V1 hosts.
+    /// The default limits, whole output, no `console`, no discovery; the file name, and patience with stuck cells, of V1 hosts.
     fn default() -> SessionOptions {
         SessionOptions {
             limits: SessionLimits::default(),
@@ -357,6 +364,7 @@ impl Default for SessionOptions {
             output: OutputPolicy::Whole,
             file: "exec_main.mjs".to_owned(),
             console: false,
+            discovery: false,
             when_stuck: WhenStuck::Wait,
         }
     }

@@ -69,6 +69,7 @@ mod audio;
 mod calls;
 mod cell;
 mod cpu_watch;
+mod discovery;
 mod history;
 mod in_process;
 mod ledger;

@@ -11,6 +11,8 @@ use std::{
 use codemode_host_protocol::{CellId, Json, ToolDefinition, ToolFailure, ToolInvocation};
 use codemode_runtime_js::ToolCatalog;
 
+use crate::discovery::Known;
+
 /// A future that a [`ToolRuntime`] gives back.
 pub type ToolFuture<T> = Pin<Box<dyn Future<Output = Result<T, ToolFailure>> + Send>>;
 
@@ -46,7 +48,8 @@ pub trait ToolRuntime: Send + Sync + 'static {
 
 /// What one request of the model saw: its tools, its environment, and the runtime that executes them.
 ///
-/// A cell keeps its step until it closes, however many newer steps its session has seen since.
+/// A cell keeps its step until it closes, however many newer steps its session has seen since. What its cells are told of its
+/// tools is made when one of them first asks, from `tools` as they were then.
 pub struct Step {
     /// The tools, in the order in which they were advertised.
     pub tools: Vec<ToolDefinition>,
@@ -55,12 +58,19 @@ pub struct Step {
     /// Who executes the tools.
     pub runtime: Arc<dyn ToolRuntime>,
     catalog: OnceLock<Arc<ToolCatalog>>,
+    pub(crate) known: Known,
 }
 
 impl Step {
     /// A step with these tools and an empty environment.
     pub fn new(tools: Vec<ToolDefinition>, runtime: Arc<dyn ToolRuntime>) -> Step {
-        Step { tools, environment: BTreeMap::new(), runtime, catalog: OnceLock::new() }
+        Step {
+            tools,
+            environment: BTreeMap::new(),
+            runtime,
+            catalog: OnceLock::new(),
+            known: Known::default(),
+        }
     }
 
     /// The same step in this environment.

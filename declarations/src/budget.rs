@@ -49,6 +49,23 @@ pub(crate) fn within(toolset: &Toolset, max_tokens: usize) -> String {
     best
 }
 
+/// The declaration of a toolset that has one tool.
+pub(crate) fn description(toolset: &Toolset) -> String {
+    let whole = toolset.text();
+    if whole.len() <= MAX_DESCRIPTION_BYTES {
+        return whole;
+    }
+    let parts = Parts::of(toolset);
+    let plan = parts.tools.iter().map(|tools| vec![Form::Brief; tools.len()]).collect();
+    let brief = parts.text(toolset, &plan);
+    let brief = brief.trim_end_matches(REST);
+    if brief.len() <= MAX_DESCRIPTION_BYTES {
+        return format!("// Without comments: with them, it takes {} bytes.\n{brief}", whole.len());
+    }
+    let beginning = &brief[..brief.floor_char_boundary(MAX_DESCRIPTION_BYTES)];
+    format!("{beginning}\n// And so on: the whole takes {} bytes.\n", brief.len())
+}
+
 /// The texts that the whole is put together from.
 struct Parts {
     /// Group by group.
@@ -236,6 +253,9 @@ fn fits(text: &str, max_tokens: usize) -> bool {
 fn count(text: &str) -> usize {
     bpe_openai::o200k_base().count(text)
 }
+
+/// Some 8,000 tokens: more than anybody reads.
+const MAX_DESCRIPTION_BYTES: usize = 32 << 10;
 
 const MORE: &str = "// more: ";
 

@@ -29,6 +29,8 @@
 //! assert_eq!(render(&[read]), expected);
 //! ```
 
+pub use search::ToolIndex;
+
 use codemode_host_protocol::{Json, ToolDefinition};
 
 use crate::{
@@ -44,6 +46,7 @@ mod docs;
 mod document;
 mod print;
 mod schema;
+mod search;
 mod share;
 mod toolset;
 mod tree;
@@ -69,6 +72,21 @@ pub fn render(definitions: &[ToolDefinition]) -> String {
 pub fn render_within(definitions: &[ToolDefinition], max_tokens: usize) -> String {
     budget::within(&Toolset::new(definitions), max_tokens)
 }
+
+/// The declaration of the tool at `place` as [`render`] has it, and the types that it needs. What would be long is cut down to a
+/// signature without comments, and that to its beginning.
+pub fn describe(definitions: &[ToolDefinition], place: usize) -> String {
+    budget::description(&Toolset::of_one(definitions, place))
+}
+
+/// How the tool at `place` is called, on one line and in brief: `(args: { path: string }): Promise<string>`.
+pub fn signature(definitions: &[ToolDefinition], place: usize) -> String {
+    Toolset::of_one(definitions, place).signature().unwrap_or_default()
+}
+
+/// The declarations of a cell's other globals: the functions that show and store, and those that find tools, which a cell of a
+/// session with discovery has.
+pub const GLOBALS: &str = include_str!("globals.d.ts");
 
 /// A schema as a type on one line, without comments. What it refers to is `unknown`.
 pub fn inline_type(schema: &Json) -> String {

@@ -735,3 +735,101 @@ fn deep_schemas_overflow_no_stack() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+#[test]
+fn one_tool_is_described_in_its_place() {
+    let tools = [
+        served(
+            "a",
+            "t",
+            r##"{"$ref": "#/$defs/N", "$defs": {"N": {"description": "A node", "properties": {"next": {"$ref": "#/$defs/N"}}}}}"##,
+            "",
+        ),
+        served(
+            "b",
+            "t",
+            r#"{"properties": {"x": {"description": "Which", "enum": [1, 2]}}, "required": ["x"]}"#,
+            r#"{"type": "string"}"#,
+        ),
+        tool("b", None, None),
+        served(
+            "a",
+            "large",
+            &format!(r#"{{"properties": {{"x": {{"description": "{}"}}}}}}"#, "a ".repeat(20_000)),
+            "",
+        ),
+        served(
+            "a",
+            "larger",
+            &format!(
+                r#"{{"properties": {{{}}}}}"#,
+                (0..10_000).map(|n| format!(r#""{n}": {{}}"#)).collect::<Vec<_>>().join(",")
+            ),
+            "",
+        ),
+    ];
+    let mut text = String::new();
+    for place in 0..6 {
+        let declared = describe(&tools, place);
+        let declared = if declared.len() > 500 {
+            format!("{} … {}", &declared[..50], &declared[declared.len() - 50..])
+        } else {
+            parse(&declared);
+            declared
+        };
+        let brief = signature(&tools, place);
+        let brief = if brief.len() > 500 { "long" } else { &brief };
+        text.push_str(&format!("{declared}{brief}\n\n"));
+    }
+    expect![[r#"
+        /** A node */
+        type N = {
+          next?: N;
+        };
+
+        declare const tools: {
+          a: {
+            t(args: N): Promise<unknown>;
+          };
+        };
+        (args: N): Promise<unknown>
+
+        declare const tools: {
+          mcp__b__t(args: {
+            /** Which */
+            x: 1 | 2;
+          }): Promise<string>;
+        };
+        (args: { x: 1 | 2 }): Promise<string>
+
+        declare const tools: {
+          b(args?: unknown): Promise<unknown>;
+        };
+        (args?: unknown): Promise<unknown>
+
+        // Without comments: with them, it takes 44037 bytes.
+        declare const tools: {
+          a: {
+            large(args?: { x?: unknown }): Promise<unknown>;
+          };
+        };
+        (args?: { x?: unknown }): Promise<unknown>
+
+        declare const tools: {
+          a: {
+            larger(args?: {  … 1879"
+        // And so on: the whole takes 178969 bytes.
+        long
+
+        declare const tools: {
+        };
+
+
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn the_globals_are_declarations() {
+    parse(GLOBALS);
+}

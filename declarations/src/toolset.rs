@@ -45,10 +45,21 @@ enum Input {
 impl Toolset {
     /// Of two tools with one name in one place the later one is there.
     pub(crate) fn new(definitions: &[ToolDefinition]) -> Toolset {
+        Toolset::of(definitions, definitions)
+    }
+
+    /// One of `definitions` alone, in its place among all of them.
+    pub(crate) fn of_one(definitions: &[ToolDefinition], place: usize) -> Toolset {
+        let one = definitions.get(place).map(std::slice::from_ref).unwrap_or_default();
+        Toolset::of(definitions, one)
+    }
+
+    /// `shown`, which are some of `definitions`.
+    fn of(definitions: &[ToolDefinition], shown: &[ToolDefinition]) -> Toolset {
         let flat: HashSet<String> =
             definitions.iter().map(|definition| identifier(&definition.name)).collect();
         let mut places: IndexMap<(Option<String>, String), &ToolDefinition> = IndexMap::new();
-        for definition in definitions {
+        for definition in shown {
             let namespace = definition.tool_name.namespace.as_deref().map(identifier);
             let place = match namespace {
                 // Its place is taken by a tool: its own are found by their long names alone.
@@ -86,6 +97,12 @@ impl Toolset {
 
     pub(crate) fn printer(&self, style: Style) -> Printer<'_> {
         Printer { shared: &self.shared, style }
+    }
+
+    /// How its first tool is called.
+    pub(crate) fn signature(&self) -> Option<String> {
+        let tool = self.groups.first()?.tools.first()?;
+        Some(tool.signature(&self.printer(Style::Brief), 0))
     }
 
     /// All tools in full.
@@ -181,6 +198,14 @@ impl Tool {
             Style::Full => comment(&self.docs, level),
             Style::Brief | Style::Inline => String::new(),
         };
+        // `new(…)` would say what the object itself makes.
+        let name = if self.name == "new" { "\"new\"" } else { &self.name };
+        let signature = self.signature(printer, level);
+        format!("{docs}{}{name}{signature};\n", INDENT.repeat(level))
+    }
+
+    /// What it takes and gives.
+    fn signature(&self, printer: &Printer<'_>, level: usize) -> String {
         let input = match &self.input {
             Input::Anything => String::from("args?: unknown"),
             Input::Text => String::from("input: string"),
@@ -193,9 +218,7 @@ impl Tool {
             Some(output) => printer.text(output, level),
             None => String::from("unknown"),
         };
-        // `new(…)` would say what the object itself makes.
-        let name = if self.name == "new" { "\"new\"" } else { &self.name };
-        format!("{docs}{}{name}({input}): Promise<{output}>;\n", INDENT.repeat(level))
+        format!("({input}): Promise<{output}>")
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod budgets;
 mod desk;
+mod discovery;
 mod ends;
 mod life;
 mod limits;

@@ -210,6 +210,7 @@ async fn run_cell(
         limits,
         file,
         console: arguments.console,
+        discovery: true,
         when_stuck: WhenStuck::Fail,
         ..SessionOptions::default()
     };
