@@ -96,7 +96,18 @@ pub(crate) struct Raw {
 impl Raw {
     /// A client that has introduced itself, with no abilities.
     pub(crate) async fn start(arguments: &[&str]) -> Raw {
-        let mut raw = Raw::unknown(arguments);
+        Raw::unknown(arguments).introduced().await
+    }
+
+    /// The same client of another server.
+    pub(crate) async fn of(program: &str, arguments: &[String], env: &[(&str, &Path)]) -> Raw {
+        let mut command = Command::new(program);
+        command.args(arguments).envs(env.iter().copied()).stderr(Stdio::null());
+        Raw::spawn(&mut command).introduced().await
+    }
+
+    async fn introduced(self) -> Raw {
+        let mut raw = self;
         let hello = json!({
             "protocolVersion": "2025-11-25",
             "capabilities": {},
@@ -110,14 +121,12 @@ impl Raw {
 
     /// A client that has said nothing.
     pub(crate) fn unknown(arguments: &[&str]) -> Raw {
-        let mut process = Command::new(codemode())
-            .arg("mcp")
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        Raw::spawn(Command::new(codemode()).arg("mcp").args(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> Raw {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let input = process.stdin.take();
         Raw { process, input, lines, answers: vec![], notifications: vec![], last_id: 0 }
