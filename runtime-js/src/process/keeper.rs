@@ -20,7 +20,7 @@ use super::{
     lockdown::Report,
     memory::{Gauge, Watch},
     outgoing::Incoming,
-    remote::Remote,
+    remote::{Remote, Standing},
     remote_cell::RemoteCell,
     wire::{FrameReader, FromWorker},
 };
@@ -104,13 +104,19 @@ impl Keeper {
                 Some(_) => {}
             }
         }
-        let state = self.worker.0.state.lock();
+        let mut state = self.worker.0.state.lock();
         let idle = state.idle_since.is_some_and(|since| now - since >= IDLE_TIME);
         let live = !state.cells.is_empty();
-        match state.condemned {
-            Some(at) if !live || at <= now => return Some(Why::GivenUp),
-            _ if !live && (!state.owned || idle) => return Some(Why::Unused),
-            _ => {}
+        let ends = match state.standing {
+            Standing::Condemned(at) if !live || at <= now => Some(Why::GivenUp),
+            Standing::Leaves if !live => Some(Why::Unused),
+            Standing::Serves if !live && idle => Some(Why::Unused),
+            _ => None,
+        };
+        if ends.is_some() {
+            // Before the lock is released: a cell that came now would be ended with the process.
+            state.standing = Standing::Gone;
+            return ends;
         }
         drop(state);
         if self.worker.0.outgoing.is_stuck() {
@@ -122,8 +128,9 @@ impl Keeper {
     /// Ends a cell that does not end by itself, and its process as soon as that harms no other.
     fn give_up(&self, cell: &Arc<RemoteCell>, why: Stop, now: Instant) {
         let mut state = self.worker.0.state.lock();
-        state.closed = true;
-        state.condemned.get_or_insert(now + SIBLING_GRACE);
+        if !matches!(state.standing, Standing::Condemned(_)) {
+            state.standing = Standing::Condemned(now + SIBLING_GRACE);
+        }
         drop(state);
         self.worker.forget(cell.id());
         cell.end(cell.outcome_of(why), None);
@@ -170,7 +177,11 @@ impl Keeper {
         let live = !state.cells.is_empty();
         let memory = live.then_some(self.memory.next);
         let idle = state.idle_since.map(|since| since + IDLE_TIME);
-        let next = [deadline, state.condemned, memory, idle].into_iter().flatten().min()?;
+        let condemned = match state.standing {
+            Standing::Condemned(at) => Some(at),
+            _ => None,
+        };
+        let next = [deadline, condemned, memory, idle].into_iter().flatten().min()?;
         Timespec::try_from(next.saturating_duration_since(now)).ok()
     }
 
@@ -228,6 +239,8 @@ impl Keeper {
 
     /// Ends the process, and what is left of its cells.
     fn finish(mut self, why: Why) {
+        // Before it is waited for: what came now would end with it.
+        self.worker.0.state.lock().standing = Standing::Gone;
         // Of a process that has died, more can be said than that its connection is closed.
         let status = match why {
             Why::Broken(_) => self.wait_a_moment(),
@@ -236,11 +249,8 @@ impl Keeper {
         let _ = kill_process(self.worker.0.pid, Signal::KILL);
         self.read_stderr();
         let _ = self.child.wait();
-        let cells: Vec<Arc<RemoteCell>> = {
-            let mut state = self.worker.0.state.lock();
-            state.closed = true;
-            state.cells.drain().map(|(_, cell)| cell).collect()
-        };
+        let cells: Vec<Arc<RemoteCell>> =
+            self.worker.0.state.lock().cells.drain().map(|(_, cell)| cell).collect();
         let text = match (&why, status) {
             (_, Some(status)) => self.obituary(status),
             (Why::Broken(what), None) => format!("the cell's process {what}"),

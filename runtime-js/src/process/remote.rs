@@ -49,14 +49,22 @@ pub(super) struct State {
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Whether it can run cells at once.
     pub(super) ready: bool,
-    /// Whether it takes no cell any more.
-    pub(super) closed: bool,
-    /// Whether a tenant may give it cells.
-    pub(super) owned: bool,
-    /// Set once a cell was given up: when the worker ends, whatever else runs in it.
-    pub(super) condemned: Option<Instant>,
+    pub(super) standing: Standing,
     /// Since when it has had no cell, once it has had one: what nobody has used yet is kept for whoever comes.
     pub(super) idle_since: Option<Instant>,
+}
+
+/// What is to become of a worker. It only moves down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its tenant, or the pool, may give it cells.
+    Serves,
+    /// Nobody gives it cells any more: it ends with its last.
+    Leaves,
+    /// A cell was given up: it ends with its last, and by then at the latest.
+    Condemned(Instant),
+    /// It ends, or has.
+    Gone,
 }
 
 /// A cell that a worker did not take.
@@ -90,9 +98,7 @@ impl Remote {
                 last_catalog: 0,
                 deadlines: BinaryHeap::new(),
                 ready: false,
-                closed: false,
-                owned: true,
-                condemned: None,
+                standing: Standing::Serves,
                 idle_since: None,
             }),
         }));
@@ -129,7 +135,7 @@ impl Remote {
         pool: &Arc<Pool>,
     ) -> Result<Arc<RemoteCell>, Box<Refused>> {
         let mut state = self.0.state.lock();
-        if state.closed {
+        if state.standing != Standing::Serves {
             drop(state);
             return Err(Box::new(Refused { spec, sink }));
         }
@@ -165,12 +171,12 @@ impl Remote {
     /// Live cells; `None` where it takes no more.
     pub(crate) fn load(&self) -> Option<usize> {
         let state = self.0.state.lock();
-        (!state.closed).then_some(state.cells.len())
+        (state.standing == Standing::Serves).then_some(state.cells.len())
     }
 
     /// Whether one of its cells was told to end, and has not.
     pub(super) fn is_ending_a_cell(&self) -> bool {
-        self.0.state.lock().cells.values().any(|cell| cell.is_stopping())
+        self.0.state.lock().cells.values().any(|cell| cell.stopped().is_some())
     }
 
     /// Whether it could run a cell at once.
@@ -181,8 +187,9 @@ impl Remote {
     /// No tenant gives it cells any more.
     pub(crate) fn disown(&self) {
         let mut state = self.0.state.lock();
-        state.owned = false;
-        state.closed = true;
+        if state.standing == Standing::Serves {
+            state.standing = Standing::Leaves;
+        }
         drop(state);
         self.wake();
     }
@@ -229,13 +236,15 @@ impl Remote {
     }
 
     /// Takes a cell away, so that nothing the worker says of it counts any more.
-    pub(super) fn forget(&self, cell: u64) -> Option<Arc<RemoteCell>> {
+    pub(super) fn forget(&self, cell: u64) {
         let mut state = self.0.state.lock();
-        let cell = state.cells.remove(&cell);
+        let gone = state.cells.remove(&cell);
         if state.cells.is_empty() {
             state.idle_since = Some(Instant::now());
         }
-        cell
+        drop(state);
+        // Only now: with it may go its receiver, and with that anything.
+        drop(gone);
     }
 }
 

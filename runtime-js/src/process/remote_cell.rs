@@ -4,10 +4,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -36,9 +33,9 @@ pub(crate) struct RemoteCell {
     stored: Arc<dyn StoredValues>,
     limits: Limits,
     started: Instant,
-    stopping: AtomicBool,
     /// Its worker ends with the thread that started it, which ends with the pool.
     _pool: Arc<Pool>,
+    /// Locked after the worker's state, where both are.
     state: Mutex<CellState>,
 }
 
@@ -73,7 +70,6 @@ impl RemoteCell {
             stored: Arc::clone(&spec.stored),
             limits: spec.limits,
             started: Instant::now(),
-            stopping: AtomicBool::new(false),
             _pool: pool,
             state: Mutex::new(CellState {
                 sink: Some(sink),
@@ -121,15 +117,9 @@ impl RemoteCell {
         }
         state.stop = Some((why, deadline));
         drop(state);
-        self.stopping.store(true, Ordering::Relaxed);
         self.worker.0.state.lock().deadlines.push(Reverse((deadline, self.id)));
         self.worker.send(ToWorker::Terminate { cell: self.id });
         self.worker.wake();
-    }
-
-    /// Whether it was told to end.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
     }
 
     /// The processor time that it has used.
