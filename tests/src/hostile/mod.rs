@@ -6,7 +6,7 @@
 pub use arena::{Arena, Mode, Report};
 pub use attack::{Attack, AttackError, Ending, Turn, attacks};
 pub use honest::{Honest, HonestReport};
-pub use soak::{SoakReport, soak};
+pub use soak::{Memory, SoakReport, soak};
 
 mod arena;
 mod attack;

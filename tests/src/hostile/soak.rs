@@ -1,6 +1,7 @@
 use std::{
     collections::HashSet,
     fs, io,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,12 +24,31 @@ pub struct SoakReport {
     pub crashed: u64,
     /// Workers that were killed.
     pub killed: u64,
-    /// Memory of this process, in KiB: when a quarter was over, and at the end.
-    pub memory_kib: (u64, u64),
-    /// Workers that were left when all was over.
-    pub left: usize,
+    /// Memory of this process, in KiB.
+    pub memory_kib: Memory,
+    /// Workers that were left when all was over, and what could tell why.
+    pub left: Vec<String>,
     /// What went otherwise than it must.
     pub wrong: Vec<String>,
+}
+
+/// What this process held in memory over a soak, in KiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Before the first attack.
+    pub begin: u64,
+    /// Over its course, twenty times. What cells say while it is looked, large outputs among it, is in them.
+    pub course: Vec<u64>,
+    /// When the last cell had ended.
+    pub end: u64,
+}
+
+impl Memory {
+    /// The least that was held in the second quarter: by then all that is made once has been made.
+    pub fn settled(&self) -> u64 {
+        let quarter = self.course.len() / 4;
+        self.course.iter().skip(quarter).take(quarter).copied().min().unwrap_or(self.begin)
+    }
 }
 
 /// Runs random attacks and honest sessions beside each other in worker processes, and kills workers at random, until `enough`
@@ -51,6 +71,7 @@ pub async fn soak(
         killed: AtomicU64::new(0),
         over: AtomicBool::new(false),
     });
+    let begin = memory_kib()?;
     let mut chance = Chance(seed | 1);
     let attackers: Vec<_> =
         (0..ATTACKERS).map(|_| tokio::spawn(attack(Arc::clone(&state), chance.fork()))).collect();
@@ -68,10 +89,10 @@ pub async fn soak(
         report.crashed += crashed;
         report.wrong.extend(wrong);
     }
-    let early = joined(killer.await)?;
+    let course = joined(killer.await)?;
     report.attacks = state.run.load(Ordering::Relaxed);
     report.killed = state.killed.load(Ordering::Relaxed);
-    report.memory_kib = (early, memory_kib()?);
+    report.memory_kib = Memory { begin, course, end: memory_kib()? };
     drop(state);
     drop(arena);
     // Nothing tells when the last of a process is gone.
@@ -79,7 +100,12 @@ pub async fn soak(
     while !workers()?.is_empty() && Instant::now() < patience {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    report.left = workers()?.len();
+    let left = workers()?;
+    report.left.extend(left.into_iter().map(describe));
+    if !report.left.is_empty() {
+        // The threads that look after them, and what these wait for.
+        report.left.push(format!("this process: {}", threads(Path::new("/proc/self"))));
+    }
     Ok(report)
 }
 
@@ -131,13 +157,13 @@ async fn work(state: Arc<State>) -> (u64, u64, Vec<String>) {
     (honest.cells(), crashed, wrong)
 }
 
-/// Kills a random worker for every few attacks, and says how much memory there was when a quarter was over.
-async fn kill(state: Arc<State>, mut chance: Chance) -> io::Result<u64> {
-    let mut early = None;
+/// Kills a random worker for every few attacks, and notes how much memory there is over the course of it.
+async fn kill(state: Arc<State>, mut chance: Chance) -> io::Result<Vec<u64>> {
+    let mut course = Vec::new();
     let mut seen = 0;
     while !state.over.load(Ordering::Relaxed) {
-        if state.progress() > 0.25 && early.is_none() {
-            early = Some(memory_kib()?);
+        if state.progress() * LOOKS > course.len() as f64 {
+            course.push(memory_kib()?);
         }
         // A little chaos between looks, so that the worker is at no certain place.
         tokio::time::sleep(Duration::from_micros(500 + chance.below(20_000))).await;
@@ -155,10 +181,7 @@ async fn kill(state: Arc<State>, mut chance: Chance) -> io::Result<u64> {
             state.killed.fetch_add(1, Ordering::Relaxed);
         }
     }
-    match early {
-        Some(early) => Ok(early),
-        None => memory_kib(),
-    }
+    Ok(course)
 }
 
 /// The children of this process that are workers.
@@ -175,6 +198,32 @@ fn workers() -> io::Result<HashSet<Pid>> {
         }
     }
     Ok(workers)
+}
+
+/// What a worker does that should have gone.
+fn describe(worker: Pid) -> String {
+    let folder = format!("/proc/{}", worker.as_raw_nonzero());
+    let status = fs::read_to_string(format!("{folder}/status")).unwrap_or_default();
+    let told = ["State:", "VmRSS:", "Threads:", "SigPnd:", "ShdPnd:"];
+    let status: Vec<&str> =
+        status.lines().filter(|line| told.iter().any(|name| line.starts_with(name))).collect();
+    let stat = fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
+    format!("worker {worker:?}: {status:?}, {stat}: {}", threads(Path::new(&folder)))
+}
+
+/// The threads of a process, and where in the kernel each of them waits.
+fn threads(process: &Path) -> String {
+    let Ok(tasks) = fs::read_dir(process.join("task")) else { return String::from("gone") };
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let mut threads: Vec<String> = tasks
+        .flatten()
+        .map(|task| {
+            let [name, place] = ["comm", "wchan"].map(|file| read(task.path().join(file)));
+            format!("{name} in {place}")
+        })
+        .collect();
+    threads.sort();
+    threads.join(", ")
 }
 
 fn memory_kib() -> io::Result<u64> {
@@ -215,6 +264,9 @@ const ATTACKERS: usize = 8;
 const HONEST: usize = 4;
 
 const ATTACKS_PER_KILL: u64 = 5;
+
+/// How often it is looked how much memory there is.
+const LOOKS: f64 = 20.0;
 
 /// How long the last processes may take to go. Only an engine that keeps some needs it.
 const PATIENCE: Duration = Duration::from_secs(60);
