@@ -8,14 +8,15 @@ use std::{
 /// Callbacks that wait for their time. Timers that are due at once fire in the order in which they were set.
 #[derive(Default)]
 pub(crate) struct Timers {
-    last_id: u32,
-    by_time: BTreeMap<(Instant, u32), v8::Global<v8::Function>>,
-    times: HashMap<u32, Instant>,
+    last_id: u64,
+    by_time: BTreeMap<(Instant, u64), v8::Global<v8::Function>>,
+    times: HashMap<u64, Instant>,
 }
 
 impl Timers {
-    /// Sets a timer and returns its id, counted from 1.
-    pub(crate) fn set(&mut self, callback: v8::Global<v8::Function>, delay_ms: f64) -> u32 {
+    /// Sets a timer and returns its id, counted from 1. At a million a second it takes three centuries to come to
+    /// where JavaScript's numbers have gaps.
+    pub(crate) fn set(&mut self, callback: v8::Global<v8::Function>, delay_ms: f64) -> u64 {
         let delay = Duration::from_secs_f64(delay_ms.clamp(0.0, MAX_DELAY_MS) / 1000.0);
         let at = Instant::now() + delay;
         self.last_id += 1;
@@ -25,7 +26,7 @@ impl Timers {
     }
 
     /// Forgets a timer; `false` when the id is none, or it fired before.
-    pub(crate) fn clear(&mut self, id: u32) -> bool {
+    pub(crate) fn clear(&mut self, id: u64) -> bool {
         let Some(at) = self.times.remove(&id) else { return false };
         self.by_time.remove(&(at, id)).is_some()
     }

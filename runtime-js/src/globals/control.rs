@@ -31,7 +31,8 @@ pub(super) fn set_timeout<'s>(
         return state.finish(scope, Over::Limit(limit));
     }
     let callback = v8::Global::new(scope, callback);
-    rv.set_uint32(state.timers.borrow_mut().set(callback, delay_ms));
+    let id = state.timers.borrow_mut().set(callback, delay_ms);
+    rv.set_double(id as f64);
 }
 
 /// `clearTimeout(id)`.
@@ -46,8 +47,8 @@ pub(super) fn clear_timeout<'s>(
         return throw(scope, "clearTimeout expects a numeric timeout id");
     }
     let Some(id) = id.number_value(scope) else { return };
-    if id >= 1.0 && id <= f64::from(u32::MAX) && id.fract() == 0.0 {
-        let cleared = state.timers.borrow_mut().clear(id as u32);
+    if (1.0..=MAX_SAFE_INTEGER).contains(&id) && id.fract() == 0.0 {
+        let cleared = state.timers.borrow_mut().clear(id as u64);
         state.meter.give_timers(usize::from(cleared));
     }
 }
@@ -89,3 +90,6 @@ pub(super) fn exit<'s>(
     let undefined = v8::undefined(scope);
     let _ = nothing.call(scope, undefined.into(), &[]);
 }
+
+/// Beyond this, neighbouring integers are one number to JavaScript.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
