@@ -526,8 +526,9 @@ export type SessionId = string;
  */
 export type SessionUsage = {
   /**
-   * What the session has used: of what does not come back, since it was opened; of all else, now. Of heaps, array
-   * buffers and timers nothing is known where cells run in processes of their own.
+   * What the session has used: of what does not come back, since it was opened; of all else, now. Where cells
+   * run in processes of their own, of heaps, array buffers and timers it is what these were lent, which may be a little
+   * more.
    */
   used: Budgets,
   /**

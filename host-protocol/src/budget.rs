@@ -641,8 +641,9 @@ impl std::error::Error for LimitExceeded {}
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionUsage {
-    /// What the session has used: of what does not come back, since it was opened; of all else, now. Of heaps, array
-    /// buffers and timers nothing is known where cells run in processes of their own.
+    /// What the session has used: of what does not come back, since it was opened; of all else, now. Where cells
+    /// run in processes of their own, of heaps, array buffers and timers it is what these were lent, which may be a little
+    /// more.
     pub used: Budgets,
     /// What it may use.
     pub limits: Budgets,

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 #[cfg(target_os = "linux")]
 use crate::process::{ProcessOptions, pool::Pool};
-use crate::{clock::Clock, tenant::Tenant, worker::Worker};
+use crate::{clock::Clock, meter::Meter, tenant::Tenant, worker::Worker};
 
 /// V8 in this process. Cheap to clone; all clones are one engine.
 ///
@@ -62,7 +62,13 @@ impl Engine {
 
     /// A new owner of isolates.
     pub fn tenant(&self) -> Tenant {
-        Tenant::new(self.clone())
+        Tenant::new(self.clone(), Meter::default())
+    }
+
+    /// A new owner of isolates, whose cells use together what `meter` has.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn tenant_with(&self, meter: Meter) -> Tenant {
+        Tenant::new(self.clone(), meter)
     }
 
     pub(crate) fn clock(&self) -> &Clock {

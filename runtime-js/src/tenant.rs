@@ -52,23 +52,23 @@ pub enum StartError {
 }
 
 impl Tenant {
-    pub(crate) fn new(engine: Engine) -> Tenant {
+    pub(crate) fn new(engine: Engine, meter: Meter) -> Tenant {
+        let meter = Arc::new(meter);
         Tenant {
             #[cfg(target_os = "linux")]
-            processes: engine.pool().map(|pool| Processes::new(Arc::clone(pool))),
+            processes: engine
+                .pool()
+                .map(|pool| Processes::new(Arc::clone(pool), Arc::clone(&meter))),
             engine,
-            meter: Arc::default(),
+            meter,
             idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
         }
     }
 
     /// What the tenant's running cells use together of `budget`: heap, array buffers or timers. Of others nothing is
-    /// known here, and nothing at all where cells run in processes of their own, which keep account themselves.
+    /// known here. Where cells run in processes of their own, it is what these were lent: each has up to 1 MiB, or 15 timers, to
+    /// spare, as long as it has cells.
     pub fn used(&self, budget: Budget) -> Option<u64> {
-        #[cfg(target_os = "linux")]
-        if self.processes.is_some() {
-            return None;
-        }
         self.meter.used(budget).map(|used| used as u64)
     }
 
@@ -77,6 +77,7 @@ impl Tenant {
     /// # Errors
     /// When the system gives no more threads, or processes.
     pub fn start(&self, spec: CellSpec, sink: impl EventSink) -> Result<Cell, StartError> {
+        self.meter.set_limits(spec.tenant);
         #[cfg(target_os = "linux")]
         if let Some(processes) = &self.processes {
             let cell = processes.start(spec, Box::new(sink)).map_err(StartError::Process)?;
@@ -91,7 +92,6 @@ impl Tenant {
         let shared = Arc::new(Shared::new(id, worker.clone()));
         let watch =
             self.engine.clock().watch(&shared, started, spec.limits.wall, spec.limits.cpu)?;
-        self.meter.set_limits(spec.tenant);
         let cell = Cell::new(Arc::clone(&shared));
         worker.run(Job {
             spec,
@@ -103,6 +103,14 @@ impl Tenant {
             watch,
         });
         Ok(cell)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Tenant {
+    /// What its running cells use.
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-use codemode_host_protocol::{Json, ToolName};
+use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolName};
 use parking_lot::{Condvar, Mutex};
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Cell, CellSpec, Discovery, End, Engine, EngineOptions, Event, EventSink, FoundTool, Outcome,
     StoredValues, Tenant, ToolCatalog, cpu,
+    meter::{Lender, Meter},
 };
 
 /// Runs cells for the engine at the other end of stdin, a socket, until that closes it. Never returns.
@@ -49,15 +50,14 @@ fn serve() -> io::Result<()> {
         warm_heap_bytes: beginning.warm_heap_bytes,
         ..EngineOptions::default()
     });
-    let tenant = engine.tenant();
+    let out = Arc::new(Out(Mutex::new(socket)));
+    let borrower = Arc::new(Borrower::new(Arc::clone(&out)));
+    let tenant = engine.tenant_with(Meter::lent_by(Arc::clone(&borrower) as Arc<dyn Lender>));
     warm_up(&tenant, beginning.warm_heap_bytes)?;
+    tenant.meter().settle();
+    borrower.open();
     let report = lockdown.finish(beginning.memory_bytes);
-    let worker = Worker {
-        tenant,
-        out: Arc::new(Out(Mutex::new(socket))),
-        cells: Arc::default(),
-        catalogs: HashMap::new(),
-    };
+    let worker = Worker { tenant, out, borrower, cells: Arc::default(), catalogs: HashMap::new() };
     worker.out.send(FromWorker::Ready { report });
     worker.run(reader)
 }
@@ -82,6 +82,7 @@ fn warm_up(tenant: &Tenant, heap_bytes: usize) -> io::Result<()> {
 struct Worker {
     tenant: Tenant,
     out: Arc<Out>,
+    borrower: Arc<Borrower>,
     cells: Arc<Mutex<HashMap<u64, Live>>>,
     catalogs: HashMap<u64, Catalog>,
 }
@@ -134,6 +135,7 @@ impl Worker {
                     drop(cells);
                     self.out.send(FromWorker::Running { cells: running });
                 }
+                ToWorker::Lent { budget, answer } => self.borrower.answered(budget, answer),
             }
         }
         Ok(())
@@ -162,6 +164,7 @@ impl Worker {
             cells: Arc::clone(&self.cells),
             places: Arc::clone(&catalog.places),
             gate: Arc::clone(&gate),
+            meter: Arc::clone(self.tenant.meter()),
         };
         // The lock keeps the cell's end from coming before the cell.
         let mut cells = self.cells.lock();
@@ -189,6 +192,7 @@ fn read(frame: super::wire::Frame) -> io::Result<ToWorker> {
 }
 
 /// The sending half of the connection.
+#[derive(Debug)]
 struct Out(Mutex<UnixStream>);
 
 impl Out {
@@ -211,6 +215,7 @@ struct Sink {
     cells: Arc<Mutex<HashMap<u64, Live>>>,
     places: Arc<HashMap<ToolName, u32>>,
     gate: Arc<Gate>,
+    meter: Arc<Meter>,
 }
 
 impl EventSink for Sink {
@@ -234,7 +239,14 @@ impl EventSink for Sink {
                 Said::ToolCall { call: call.id, entry, input: call.input }
             }
             Event::End(End { outcome, stored, usage }) => {
-                let live = self.cells.lock().remove(&self.cell);
+                let mut cells = self.cells.lock();
+                let live = cells.remove(&self.cell);
+                let last = cells.is_empty();
+                drop(cells);
+                if last {
+                    // Other processes may need it, and whoever hears of the end finds it given back.
+                    self.meter.settle();
+                }
                 for (key, value) in stored {
                     self.say(Said::Stored { key, value });
                 }
@@ -332,6 +344,58 @@ impl Discovery for Gate {
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Gate").field(&self.cell).finish()
+    }
+}
+
+/// Borrows from the engine what the cells of all its processes may use together.
+#[derive(Debug)]
+struct Borrower {
+    out: Arc<Out>,
+    state: Mutex<BorrowerState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct BorrowerState {
+    /// Whether there is somebody to borrow from: not before the first cell that is not our own.
+    open: bool,
+    answers: HashMap<Budget, Result<usize, LimitExceeded>>,
+}
+
+impl Borrower {
+    fn new(out: Arc<Out>) -> Borrower {
+        Borrower { out, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn open(&self) {
+        self.state.lock().open = true;
+    }
+
+    fn answered(&self, budget: Budget, answer: Result<usize, LimitExceeded>) {
+        self.state.lock().answers.insert(budget, answer);
+        self.changed.notify_all();
+    }
+}
+
+impl Lender for Borrower {
+    fn lend(&self, budget: Budget, least: usize, most: usize) -> Result<usize, LimitExceeded> {
+        if !self.state.lock().open {
+            return Ok(most);
+        }
+        self.out.send(FromWorker::Borrow { budget, least, most });
+        let mut state = self.state.lock();
+        loop {
+            if let Some(answer) = state.answers.remove(&budget) {
+                return answer;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    fn take_back(&self, budget: Budget, keeps: usize) {
+        if self.state.lock().open {
+            self.out.send(FromWorker::GiveBack { budget, keeps });
+        }
     }
 }
 

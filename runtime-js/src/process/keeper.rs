@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Reverse,
+    fmt::Display,
     io::{self, Read as _},
     os::unix::{net::UnixStream, process::ExitStatusExt as _},
     process::{Child, ChildStderr, ExitStatus},
@@ -194,8 +195,7 @@ impl Keeper {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(Why::Broken(format!("broke its connection: {error}"))),
             };
-            let message = FromWorker::decode(frame)
-                .map_err(|bad| Why::Broken(format!("said what makes no sense: {bad}")))?;
+            let message = FromWorker::decode(frame).map_err(nonsense)?;
             match message {
                 FromWorker::Ready { report } => {
                     let before = std::mem::replace(&mut self.worker.0.state.lock().ready, true);
@@ -203,15 +203,19 @@ impl Keeper {
                         told(&report);
                     }
                 }
+                FromWorker::Borrow { budget, least, most } => {
+                    self.worker.lend(budget, least, most).map_err(nonsense)?;
+                }
+                FromWorker::GiveBack { budget, keeps } => {
+                    self.worker.take_back(budget, keeps).map_err(nonsense)?;
+                }
                 FromWorker::Running { cells } => self.memory.running = Some(cells),
                 FromWorker::Cell { cell, said } => {
                     self.memory.soon();
                     // Of a cell that was given up, nothing is of interest.
                     let cell = self.worker.0.state.lock().cells.get(&cell).cloned();
                     if let Some(cell) = cell {
-                        cell.heard(said).map_err(|bad| {
-                            Why::Broken(format!("said what makes no sense: {bad}"))
-                        })?;
+                        cell.heard(said).map_err(nonsense)?;
                     }
                 }
             }
@@ -249,6 +253,7 @@ impl Keeper {
         let _ = kill_process(self.worker.0.pid, Signal::KILL);
         self.read_stderr();
         let _ = self.child.wait();
+        self.worker.take_all_back();
         let cells: Vec<Arc<RemoteCell>> =
             self.worker.0.state.lock().cells.drain().map(|(_, cell)| cell).collect();
         let text = match (&why, status) {
@@ -306,6 +311,10 @@ impl Keeper {
             None => how,
         }
     }
+}
+
+fn nonsense(bad: impl Display) -> Why {
+    Why::Broken(format!("said what makes no sense: {bad}"))
 }
 
 fn name_of(signal: i32) -> String {

@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use codemode_host_protocol::Budget;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, WaitOptions};
 
@@ -23,7 +24,7 @@ use super::{
     remote_cell::RemoteCell,
     wire::{Beginning, Setting, Start, ToWorker},
 };
-use crate::{CellSpec, EventSink, Limits, ToolCatalog};
+use crate::{CellSpec, EventSink, Limits, ToolCatalog, meter::Meter};
 
 /// A worker process. Clones are the same one.
 ///
@@ -50,8 +51,16 @@ pub(super) struct State {
     /// Whether it can run cells at once.
     pub(super) ready: bool,
     pub(super) standing: Standing,
+    /// Once it has a tenant.
+    loan: Option<Loan>,
     /// Since when it has had no cell, once it has had one: what nobody has used yet is kept for whoever comes.
     pub(super) idle_since: Option<Instant>,
+}
+
+/// What a worker was lent of what its tenant's cells may use together.
+struct Loan {
+    from: Arc<Meter>,
+    amounts: HashMap<Budget, usize>,
 }
 
 /// What is to become of a worker. It only moves down.
@@ -99,6 +108,7 @@ impl Remote {
                 deadlines: BinaryHeap::new(),
                 ready: false,
                 standing: Standing::Serves,
+                loan: None,
                 idle_since: None,
             }),
         }));
@@ -124,6 +134,60 @@ impl Remote {
             return Err(error);
         }
         Ok(remote)
+    }
+
+    /// Serves the tenant whose cells have `meter`, and no other ever.
+    pub(crate) fn belong_to(&self, meter: &Arc<Meter>) {
+        let loan = Loan { from: Arc::clone(meter), amounts: HashMap::new() };
+        self.0.state.lock().loan = Some(loan);
+    }
+
+    /// Lends the worker more, if there is as much.
+    ///
+    /// # Errors
+    /// What is wrong with what it asks for.
+    pub(super) fn lend(
+        &self,
+        budget: Budget,
+        least: usize,
+        most: usize,
+    ) -> Result<(), &'static str> {
+        let mut state = self.0.state.lock();
+        let loan = state.loan.as_mut().ok_or("it borrows, and has no tenant")?;
+        let has = loan.amounts.entry(budget).or_default();
+        if least > most || least < *has {
+            return Err("it borrows less than it has");
+        }
+        let lent = loan.from.lend(budget, *has, least, most);
+        let answer = lent.ok_or("it borrows what is not lent")?;
+        if let Ok(lent) = answer {
+            *has = lent;
+        }
+        drop(state);
+        self.send(ToWorker::Lent { budget, answer });
+        Ok(())
+    }
+
+    /// Takes back what the worker has beyond `keeps`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn take_back(&self, budget: Budget, keeps: usize) -> Result<(), &'static str> {
+        let mut state = self.0.state.lock();
+        let loan = state.loan.as_mut().ok_or("it gives back, and has no tenant")?;
+        let has = loan.amounts.get_mut(&budget).ok_or("it gives back what it has not")?;
+        let less = has.checked_sub(keeps).ok_or("it gives back what it has not")?;
+        *has = keeps;
+        loan.from.give(budget, less);
+        Ok(())
+    }
+
+    /// Takes back all that the worker has, for it has gone.
+    pub(super) fn take_all_back(&self) {
+        let Some(loan) = self.0.state.lock().loan.take() else { return };
+        for (budget, amount) in loan.amounts {
+            loan.from.give(budget, amount);
+        }
     }
 
     /// Runs a cell. Gives both back where the worker takes none any more.

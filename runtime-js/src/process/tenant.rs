@@ -15,7 +15,7 @@ use super::{
     remote::{Refused, Remote},
     remote_cell::RemoteCell,
 };
-use crate::{CellSpec, EventSink, TenantLimits};
+use crate::{CellSpec, EventSink, meter::Meter};
 
 /// The worker processes that one tenant has had from the pool. None of them ever serves another.
 ///
@@ -25,12 +25,14 @@ use crate::{CellSpec, EventSink, TenantLimits};
 #[derive(Debug)]
 pub(crate) struct Processes {
     pool: Arc<Pool>,
+    /// What all of them together may let their cells use.
+    meter: Arc<Meter>,
     workers: Mutex<Vec<Remote>>,
 }
 
 impl Processes {
-    pub(crate) fn new(pool: Arc<Pool>) -> Processes {
-        Processes { pool, workers: Mutex::default() }
+    pub(crate) fn new(pool: Arc<Pool>, meter: Arc<Meter>) -> Processes {
+        Processes { pool, meter, workers: Mutex::default() }
     }
 
     pub(crate) fn start(
@@ -39,10 +41,9 @@ impl Processes {
         mut sink: Box<dyn EventSink>,
     ) -> io::Result<Arc<RemoteCell>> {
         let id = NEXT_CELL.fetch_add(1, Ordering::Relaxed);
-        let spread = self.spread(&spec);
         let mut workers = self.workers.lock();
         loop {
-            let worker = self.choose(&mut workers, spread)?;
+            let worker = self.choose(&mut workers)?;
             match worker.start(id, spec, sink, &self.pool) {
                 Ok(cell) => return Ok(cell),
                 // It has just died.
@@ -51,23 +52,13 @@ impl Processes {
         }
     }
 
-    /// How many processes the tenant's cells are spread over before they share. What they may use together is counted
-    /// where they run, so a limit that fewer cells can reach keeps them in one place.
-    fn spread(&self, spec: &CellSpec) -> usize {
-        let most = self.pool.options().spread.max(1);
-        let TenantLimits { heap_bytes, buffer_bytes, timers } = spec.tenant;
-        let is_loose = heap_bytes / most >= spec.limits.heap_bytes
-            && buffer_bytes / most >= spec.limits.buffer_bytes
-            && timers / most >= spec.limits.timers;
-        if is_loose { most } else { 1 }
-    }
-
-    fn choose(&self, workers: &mut Vec<Remote>, spread: usize) -> io::Result<Remote> {
+    fn choose(&self, workers: &mut Vec<Remote>) -> io::Result<Remote> {
+        let (spread, most) =
+            (self.pool.options().spread.max(1), self.pool.options().cells_per_process);
         workers.retain(|worker| worker.load().is_some());
         // A cell that was told to end and has not may take its process with it.
         let (sound, doubtful): (Vec<Remote>, Vec<Remote>) =
             workers.iter().cloned().partition(|worker| !worker.is_ending_a_cell());
-        let most = if spread == 1 { usize::MAX } else { self.pool.options().cells_per_process };
         let fresh = match least_loaded(&sound) {
             Some((0, worker)) => return Ok(worker),
             // More processes are wanted, but not waited for.
@@ -83,6 +74,7 @@ impl Processes {
                 (None, _) => self.pool.take()?,
             },
         };
+        fresh.belong_to(&self.meter);
         workers.push(fresh.clone());
         Ok(fresh)
     }

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use codemode_host_protocol::{ContentItem, ImageDetail, Json, MAX_DEPTH, ToolFailure};
+use codemode_host_protocol::{
+    Budget, ContentItem, ImageDetail, Json, LimitExceeded, MAX_DEPTH, ToolFailure,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::lockdown::Report;
@@ -36,6 +38,8 @@ pub(crate) enum ToWorker {
     Taken { cell: u64 },
     /// Say which cells run now, and do not wait for anything.
     WhoRuns,
+    /// What was asked for with [`FromWorker::Borrow`]: how much it is in all, or why there is not as much.
+    Lent { budget: Budget, answer: Result<usize, LimitExceeded> },
 }
 
 /// What a worker is like.
@@ -77,6 +81,10 @@ pub(crate) enum FromWorker {
     Cell { cell: u64, said: Said },
     /// The cells that run now, and do not wait for anything.
     Running { cells: Vec<u64> },
+    /// Of what its tenant's cells may use together, it wants this in all: at least, and at best.
+    Borrow { budget: Budget, least: usize, most: usize },
+    /// It needs no more than this of what it was lent.
+    GiveBack { budget: Budget, keeps: usize },
 }
 
 /// What a cell says by way of its worker.
@@ -185,6 +193,7 @@ impl ToWorker {
             }
             ToWorker::Taken { cell } => Frame::new(&ToHead::Taken { cell }, ""),
             ToWorker::WhoRuns => Frame::new(&ToHead::WhoRuns, ""),
+            ToWorker::Lent { budget, answer } => Frame::new(&ToHead::Lent { budget, answer }, ""),
             ToWorker::Begin(beginning) => Frame::new(&ToHead::Begin(beginning), ""),
         }
     }
@@ -213,6 +222,7 @@ impl ToWorker {
             }
             ToHead::Taken { cell } => ToWorker::Taken { cell },
             ToHead::WhoRuns => ToWorker::WhoRuns,
+            ToHead::Lent { budget, answer } => ToWorker::Lent { budget, answer },
             ToHead::Begin(beginning) => ToWorker::Begin(beginning),
         })
     }
@@ -224,6 +234,12 @@ impl FromWorker {
             FromWorker::Ready { report } => return Frame::new(&FromHead::Ready { report }, ""),
             FromWorker::Running { cells } => {
                 return Frame::new(&FromHead::Running { cells }, "");
+            }
+            FromWorker::Borrow { budget, least, most } => {
+                return Frame::new(&FromHead::Borrow { budget, least, most }, "");
+            }
+            FromWorker::GiveBack { budget, keeps } => {
+                return Frame::new(&FromHead::GiveBack { budget, keeps }, "");
             }
             FromWorker::Cell { cell, said } => (cell, said),
         };
@@ -262,6 +278,12 @@ impl FromWorker {
         let (cell, said) = match read_head(&head)? {
             FromHead::Ready { report } => return Ok(FromWorker::Ready { report }),
             FromHead::Running { cells } => return Ok(FromWorker::Running { cells }),
+            FromHead::Borrow { budget, least, most } => {
+                return Ok(FromWorker::Borrow { budget, least, most });
+            }
+            FromHead::GiveBack { budget, keeps } => {
+                return Ok(FromWorker::GiveBack { budget, keeps });
+            }
             FromHead::Begins { cell, thread, cpu } => (cell, Said::Begins { thread, cpu }),
             FromHead::Text { cell } => {
                 (cell, Said::Output(ContentItem::InputText { text: text(body)? }))
@@ -405,12 +427,15 @@ enum ToHead {
     Loaded { cell: u64, found: bool },
     Taken { cell: u64 },
     WhoRuns,
+    Lent { budget: Budget, answer: Result<usize, LimitExceeded> },
 }
 
 #[derive(Serialize, Deserialize)]
 enum FromHead {
     Ready { report: Report },
     Running { cells: Vec<u64> },
+    Borrow { budget: Budget, least: usize, most: usize },
+    GiveBack { budget: Budget, keeps: usize },
     Begins { cell: u64, thread: u32, cpu: Duration },
     Text { cell: u64 },
     Image { cell: u64, detail: Option<ImageDetail> },

@@ -244,35 +244,6 @@ fn a_process_takes_as_many_cells_as_it_may() {
 }
 
 #[test]
-fn a_tight_limit_of_a_tenant_keeps_its_cells_in_one_process() {
-    let processes_of = |share: TenantLimits| {
-        let tenant = ISOLATED.tenant();
-        let trials: Vec<Trial> = (0..4)
-            .map(|_| {
-                let (send, events) = mpsc::channel();
-                let spec = CellSpec { tenant: share, ..spec("await tools.never()") };
-                let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
-                Trial { cell, events }
-            })
-            .collect();
-        let processes = trials.iter().filter_map(|trial| trial.cell.process());
-        processes.collect::<std::collections::HashSet<_>>().len()
-    };
-    let of_cell = Limits::default();
-    let loose = TenantLimits {
-        heap_bytes: 4 * of_cell.heap_bytes,
-        buffer_bytes: 4 * of_cell.buffer_bytes,
-        timers: 4 * of_cell.timers,
-    };
-    assert_eq!(processes_of(TenantLimits { heap_bytes: of_cell.heap_bytes, ..loose }), 1);
-    // How many are ready is a matter of time, that there are more is not.
-    let mut spread = 1;
-    while spread == 1 {
-        spread = processes_of(loose);
-    }
-}
-
-#[test]
 fn what_cells_of_a_tenant_use_together_ends_them_in_processes_too() {
     let share = TenantLimits { timers: 3, ..TenantLimits::default() };
     let tenant = ISOLATED.tenant();
@@ -292,4 +263,53 @@ fn what_cells_of_a_tenant_use_together_ends_them_in_processes_too() {
         4,
     );
     assert_eq!(over, Some(expected));
+}
+
+/// Each cell in a process of its own: none of them knows of more than the part that it was lent.
+#[test]
+fn a_limit_of_a_tenant_holds_over_all_its_processes() {
+    use codemode_host_protocol::{Budget, LimitExceeded};
+
+    let mut processes = ProcessOptions::this_program(WORKER_ARGUMENTS);
+    (processes.spread, processes.cells_per_process) = (1, 1);
+    let isolation = Isolation::Process(processes);
+    let engine = Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() });
+    let tenant = engine.tenant();
+    let share = TenantLimits { timers: 3, buffer_bytes: 100 << 20, ..TenantLimits::default() };
+    let start = |source: &str| {
+        let (send, events) = mpsc::channel();
+        let spec = CellSpec { tenant: share, ..spec(source) };
+        let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
+        Trial { cell, events }
+    };
+    let some = "const b = new ArrayBuffer(60 << 20); const t = () => setTimeout(() => {}, 1e9);
+        t(); t(); await tools.never(); text(b.byteLength)";
+    let first = start(some);
+    assert!(matches!(first.next(), Event::ToolCall(_)));
+    assert_eq!(tenant.used(Budget::Timers), Some(2));
+    let buffers = tenant.used(Budget::ArrayBuffers).unwrap();
+    assert!((60 << 20..62 << 20).contains(&buffers), "{buffers}");
+
+    let second = start(
+        "try { new ArrayBuffer(60 << 20) } catch {} text(await tools.echo(1)); setTimeout(() => {}, 1e9); setTimeout(() => {}, 1e9)",
+    );
+    assert_ne!(first.cell.process(), second.cell.process());
+    let report = second.finish();
+    // The buffer was refused, and what is refused can be done without.
+    assert_eq!(report.shown, ["1"]);
+    let over = LimitExceeded::of_session(Budget::Timers, 3, 4);
+    assert_eq!(report.end.outcome.limit_exceeded(), Some(over));
+    let third = start("new ArrayBuffer(60 << 20)").finish().end.outcome.limit_exceeded().unwrap();
+    let LimitExceeded { scope, budget, limit, used } = third;
+    let expected = (codemode_host_protocol::Scope::Session, Budget::ArrayBuffers, 100 << 20);
+    assert_eq!((scope, budget, limit), expected);
+    assert_eq!(used, buffers + (60 << 20));
+
+    // What a process had comes back with it.
+    rustix::process::kill_process(first.cell.process().unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+    assert!(matches!(first.finish().end.outcome, Outcome::Crashed(_)));
+    assert_eq!(tenant.used(Budget::Timers), Some(0));
+    assert_eq!(tenant.used(Budget::ArrayBuffers), Some(0));
+    assert_eq!(start("text(new ArrayBuffer(60 << 20).byteLength)").finish().shown, ["62914560"]);
 }
