@@ -27,6 +27,7 @@ mod progress;
 mod report;
 mod run;
 mod servers;
+mod terminal;
 mod tool_timeout;
 mod units;
 

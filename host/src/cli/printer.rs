@@ -20,6 +20,7 @@ use super::{
     media::MediaFolder,
     progress::{Progress, question},
     report, stderr_is_terminal,
+    terminal::Shown,
 };
 use crate::{mcp::Ask, workspace::OutputStream};
 
@@ -99,10 +100,11 @@ impl Printer {
 /// Prints until the cell has ended. What is there at once is written at once.
 fn print_all(style: Style, happenings: &Receiver<Happening>) -> io::Result<()> {
     let mut print: Box<dyn Print> = match style {
-        Style::Json => Box::new(ForPrograms),
+        Style::Json => Box::new(ForPrograms { shown: Shown::on_stdout() }),
         Style::People { quiet, media } => Box::new(ForPeople {
             progress: (!quiet).then(|| Progress::new(stderr_is_terminal())),
             media: MediaFolder::new(media),
+            shown: Shown::on_stdout(),
         }),
     };
     let mut commands = CommandLines::default();
@@ -175,13 +177,15 @@ trait Print {
 struct ForPeople {
     progress: Option<Progress>,
     media: MediaFolder,
+    shown: Shown,
 }
 
 impl Print for ForPeople {
     fn print(&mut self, happening: Happening) -> io::Result<()> {
+        let shown = self.shown;
         let Some(progress) = &self.progress else {
             return match happening {
-                Happening::Output(item) => print_item(&mut self.media, &item),
+                Happening::Output(item) => print_item(&mut self.media, shown, &item),
                 Happening::Asked(ask) => {
                     question(&ask);
                     Ok(())
@@ -193,7 +197,7 @@ impl Print for ForPeople {
             Happening::Output(item) => {
                 let media = &mut self.media;
                 return progress.suspend(|| {
-                    print_item(media, &item)?;
+                    print_item(media, shown, &item)?;
                     io::stdout().flush()
                 });
             }
@@ -214,11 +218,11 @@ impl Print for ForPeople {
     }
 }
 
-fn print_item(media: &mut MediaFolder, item: &ContentItem) -> io::Result<()> {
+fn print_item(media: &mut MediaFolder, shown: Shown, item: &ContentItem) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match item {
         ContentItem::InputText { text } => {
-            stdout.write_all(text.as_bytes())?;
+            stdout.write_all(shown.text(text).as_bytes())?;
             if !text.ends_with('\n') {
                 stdout.write_all(b"\n")?;
             }
@@ -248,7 +252,9 @@ fn print_medium(
     }
 }
 
-struct ForPrograms;
+struct ForPrograms {
+    shown: Shown,
+}
 
 impl Print for ForPrograms {
     fn print(&mut self, happening: Happening) -> io::Result<()> {
@@ -256,7 +262,8 @@ impl Print for ForPrograms {
             question(ask);
         }
         let mut stdout = io::stdout().lock();
-        serde_json::to_writer(&mut stdout, &Line::of(&happening))?;
+        let line = serde_json::to_string(&Line::of(&happening))?;
+        stdout.write_all(self.shown.json(&line).as_bytes())?;
         stdout.write_all(b"\n")
     }
 }

@@ -10,7 +10,7 @@ use codemode_host_protocol::{Json, ToolFailure, ToolInvocation};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
-use super::report;
+use super::{report, terminal::Shown};
 use crate::mcp::Ask;
 
 /// Shows each call: when it began, how long it took, its name and arguments in short.
@@ -80,7 +80,7 @@ impl Progress {
     }
 
     pub(super) fn notified(&self, text: &str) {
-        self.line(&format!("{CYAN}notify{CYAN:#} {text}"));
+        self.line(&format!("{CYAN}notify{CYAN:#} {}", Shown::on_stderr().text(text)));
     }
 
     /// What a command printed, line by line.
@@ -134,6 +134,7 @@ pub(super) fn question(ask: &Ask) {
         Err(_) => ask.arguments.text().to_owned(),
     };
     let Ask { server, tool, .. } = ask;
+    let tool = visible(&tool.to_string());
     report::line(&format!(
         "{YELLOW}?{YELLOW:#} May the cell call {tool} of the MCP server {server}? {}",
         visible(&arguments)
@@ -153,7 +154,8 @@ fn visible(text: &str) -> String {
 
 /// A call in one line: `read_file path="src/lib.rs" start_line=3`.
 fn label(tool: &str, input: Option<&Json>) -> String {
-    let Some(input) = input else { return tool.to_owned() };
+    let tool = shorten(tool, MAX_ARGUMENTS);
+    let Some(input) = input else { return tool };
     let text = match input.read::<serde_json::Map<String, serde_json::Value>>() {
         Ok(fields) => fields
             .iter()

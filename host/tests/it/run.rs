@@ -399,6 +399,70 @@ fn the_examples_run() {
     }
 }
 
+/// What makes a terminal do something is spelled there, and goes elsewhere as it is.
+#[test]
+fn a_terminal_is_shown_text_and_does_nothing() {
+    // Title, clipboard, screen, colour, one byte that begins a sequence, and back to the start of the line.
+    let cell = r"const all = '\x1b]0;t\x07\x1b]52;c;YQ==\x07\x1b[2J\x1b[31m\u009b2J\x7fa\rb';";
+    let raw = "\x1b]0;t\x07\x1b]52;c;YQ==\x07\x1b[2J\x1b[31m\u{9b}2J\x7fa\rb";
+    let spelled = r"\x1b]0;t\x07\x1b]52;c;YQ==\x07\x1b[2J\x1b[31m\u{9b}2J\x7fa\x0db";
+
+    let source = format!("{cell} text(all + '\\n\\t' + 'c')");
+    let seen = on_a_terminal(Command::stdout, &["run"], &source);
+    assert_eq!(seen, format!("{spelled}\r\n\tc\r\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let output = codemode(folder.path(), &["run"], &source);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{raw}\n\tc\n"));
+
+    let seen = on_a_terminal(Command::stdout, &["run", "--json"], &source);
+    assert!(!seen.contains(['\x1b', '\u{9b}', '\x7f']), "{seen:?}");
+    let line: serde_json::Value = serde_json::from_str(seen.lines().next().unwrap()).unwrap();
+    assert_eq!(line["item"]["text"], format!("{raw}\n\tc"));
+
+    let source = format!(
+        "{cell} notify(all); await tools.read_file({{ path: all, [all]: 1 }}).catch(() => {{}}); throw new Error(all)"
+    );
+    let seen = on_a_terminal(Command::stderr, &["run"], &source);
+    // Of what the cell says nothing acts; our own colours and the line of the open call do.
+    for acts in ["\x1b]", "\x07", "\x1b[31m\u{9b}", "\u{9b}", "\x7f", "a\rb"] {
+        assert!(!seen.contains(acts), "{acts:?} is in {seen:?}");
+    }
+    assert!(seen.contains(&format!("notify\x1b[0m {spelled}")), "{seen:?}");
+    assert!(seen.contains(&format!("Error: {spelled}")), "{seen:?}");
+}
+
+/// Runs a cell with one of its streams on a terminal: what that is sent. It makes `\r\n` of each `\n`.
+fn on_a_terminal(
+    stream: fn(&mut Command, Stdio) -> &mut Command,
+    arguments: &[&str],
+    cell: &str,
+) -> String {
+    use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let ours = openpt(flags).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_codemode"));
+    command.args(arguments).current_dir(folder.path()).env("TERM", "xterm-256color");
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = stream(&mut command, Stdio::from(theirs)).spawn().unwrap();
+    // It keeps the other end open.
+    drop(command);
+    child.stdin.take().unwrap().write_all(cell.as_bytes()).unwrap();
+    let mut seen = Vec::new();
+    let mut ours = std::fs::File::from(ours);
+    let mut bytes = [0; 4096];
+    // At the end there is an error, as nobody has the other end any more.
+    while let Ok(n @ 1..) = ours.read(&mut bytes) {
+        seen.extend_from_slice(&bytes[..n]);
+    }
+    child.wait().unwrap();
+    String::from_utf8(seen).unwrap()
+}
+
 fn kill(signal: &str, process: &str) {
     let status = Command::new("kill").args(["-s", signal, process]).status().unwrap();
     assert!(status.success());
