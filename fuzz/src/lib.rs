@@ -10,6 +10,8 @@ pub use wire::{codec, envelopes};
 
 mod cell;
 mod declarations;
+#[path = "../../host-protocol/tests/it/frames.rs"]
+mod frames;
 mod source;
 mod values;
 mod wire;

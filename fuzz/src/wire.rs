@@ -1,37 +1,22 @@
 use std::fmt::Debug;
 
-use codemode_host_protocol::{
-    ClientToHost, Envelope, FrameDecoder, HEADER_LEN, HostToClient, encode_frame,
-};
+use codemode_host_protocol::{ClientToHost, Envelope, HEADER_LEN, HostToClient, encode_frame};
+
+use crate::frames::frames_of;
 
 /// A stream has the same frames, and the same end, however it is cut. The first byte says how.
 pub fn codec(data: &[u8]) {
     let Some((&cut, stream)) = data.split_first() else { return };
-    let whole = frames([stream]);
-    let pieces = frames(stream.chunks(usize::from(cut) + 1));
+    let whole = frames_of([stream]);
+    let pieces = frames_of(stream.chunks(usize::from(cut) + 1));
     assert_eq!(whole, pieces);
-    assert_eq!(whole, frames(stream.chunks(1)));
+    assert_eq!(whole, frames_of(stream.chunks(1)));
 }
 
 /// A message is refused with a reason, or is what its own frame says.
 pub fn envelopes(data: &[u8]) {
     settles::<ClientToHost>(data);
     settles::<HostToClient>(data);
-}
-
-fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, String) {
-    let mut decoder = FrameDecoder::new();
-    let mut bodies = Vec::new();
-    for mut piece in pieces {
-        loop {
-            match decoder.next_frame(&mut piece) {
-                Ok(Some(body)) => bodies.push(body.to_vec()),
-                Ok(None) => break,
-                Err(error) => return (bodies, error.to_string()),
-            }
-        }
-    }
-    (bodies, format!("{:?}", decoder.finish()))
 }
 
 fn settles<E: Envelope + PartialEq + Debug>(bytes: &[u8]) {

@@ -8,13 +8,14 @@ use std::{
 
 use codemode_cells::{CellRequest, CodeModeSession, SessionError, StartedCell};
 use codemode_host_protocol::{CellId, RuntimeResponse, WaitOutcome};
+use fastrand::Rng;
 
 use crate::support::Lab;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn random_operations_keep_the_rules() {
     for round in 0..rounds() {
-        one_session(Rng(0x9e37_79b9_7f4a_7c15 ^ (round + 1))).await;
+        one_session(Rng::with_seed(round)).await;
     }
 }
 
@@ -25,8 +26,8 @@ async fn one_session(mut rng: Rng) {
     let clients: Vec<_> = (0..3)
         .map(|_| tokio::spawn(client(Arc::clone(&lab), Arc::clone(&record), rng.fork())))
         .collect();
-    if rng.below(2) == 0 {
-        tokio::time::sleep(Duration::from_millis(rng.below(20))).await;
+    if rng.u64(..2) == 0 {
+        tokio::time::sleep(Duration::from_millis(rng.u64(..20))).await;
     } else {
         for client in clients {
             client.await.unwrap();
@@ -40,12 +41,11 @@ async fn one_session(mut rng: Rng) {
 async fn client(lab: Arc<Lab>, record: Arc<Record>, mut rng: Rng) {
     let mut held: Vec<StartedCell> = Vec::new();
     for _ in 0..20 {
-        let cell = CellId::from_number(1 + rng.below(12));
-        match rng.below(8) {
+        let cell = CellId::from_number(1 + rng.u64(..12));
+        match rng.u64(..8) {
             0..=2 => {
-                let mut request =
-                    CellRequest::new(SOURCES[rng.below(SOURCES.len() as u64) as usize]);
-                request.yield_time = Some(Duration::from_millis(rng.below(3)));
+                let mut request = CellRequest::new(SOURCES[rng.usize(..SOURCES.len())]);
+                request.yield_time = Some(Duration::from_millis(rng.u64(..3)));
                 match lab.session.execute(Arc::clone(&lab.step), request).await {
                     Ok(started) => {
                         record.started.lock().unwrap().push(started.cell_id.clone());
@@ -56,21 +56,21 @@ async fn client(lab: Arc<Lab>, record: Arc<Record>, mut rng: Rng) {
                 }
             }
             3 if !held.is_empty() => {
-                let started = held.swap_remove(rng.below(held.len() as u64) as usize);
+                let started = held.swap_remove(rng.usize(..held.len()));
                 let response = started.response.await.unwrap();
                 response.hand_over(|response| record.responded(&response, true));
             }
             4 => drop(held.pop()),
             5 => {
-                let wait = lab.session.wait(&cell, Duration::from_millis(rng.below(3)), None);
-                match rng.below(3) {
+                let wait = lab.session.wait(&cell, Duration::from_millis(rng.u64(..3)), None);
+                match rng.u64(..3) {
                     0 => drop(wait),
                     _ => record.outcome(wait.await.map(|outcome| outcome.into_inner())),
                 }
             }
             6 => {
                 let end = lab.session.terminate(&cell, None);
-                match rng.below(3) {
+                match rng.u64(..3) {
                     0 => drop(end),
                     _ => record.outcome(end.await.map(|outcome| outcome.into_inner())),
                 }
@@ -166,21 +166,4 @@ const SOURCES: [&str; 6] = [
 /// More rounds with `STRESS_ROUNDS=1000`.
 fn rounds() -> u64 {
     std::env::var("STRESS_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30)
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
-    fn fork(&mut self) -> Rng {
-        Rng(self.below(u64::MAX))
-    }
 }

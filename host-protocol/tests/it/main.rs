@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod docs;
+mod frames;
 mod properties;
 mod vectors;

@@ -2,12 +2,12 @@
 
 use codemode_host_protocol::{
     Answer, Budget, Budgets, Capability, CapabilitySet, CellExecutionLimits, CellId, ClientToHost,
-    ContentItem, DelegateId, DelegateRequest, DelegateValue, Envelope, ExecuteRequest,
-    FrameDecoder, HEADER_LEN, Hello, HostOffer, HostToClient, ImageDetail, Json, LimitExceeded,
-    Negotiated, Operation, OperationValue, OrderCheck, OutputTokens, OutputTruncation,
-    ProtocolVersion, Rejection, RequestId, Rule, RuntimeResponse, Scope, SessionBudgets, SessionId,
-    SessionUsage, SupportedVersions, ToolDefinition, ToolInvocation, ToolKind, ToolName,
-    WaitOutcome, WaitRequest, encode_frame, negotiate,
+    ContentItem, DelegateId, DelegateRequest, DelegateValue, Envelope, ExecuteRequest, HEADER_LEN,
+    Hello, HostOffer, HostToClient, ImageDetail, Json, LimitExceeded, Negotiated, Operation,
+    OperationValue, OrderCheck, OutputTokens, OutputTruncation, ProtocolVersion, Rejection,
+    RequestId, Rule, RuntimeResponse, Scope, SessionBudgets, SessionId, SessionUsage,
+    SupportedVersions, ToolDefinition, ToolInvocation, ToolKind, ToolName, WaitOutcome,
+    WaitRequest, encode_frame, negotiate,
 };
 use proptest::{
     collection::{btree_set, vec},
@@ -17,6 +17,8 @@ use proptest::{
     strategy::Union,
 };
 use serde_json::Value;
+
+use crate::frames::frames_of;
 
 proptest! {
     #[test]
@@ -296,21 +298,6 @@ fn body<E: Envelope>(message: &E) -> Vec<u8> {
     let mut frame = Vec::new();
     encode_frame(message, &mut frame).unwrap();
     frame.split_off(HEADER_LEN)
-}
-
-fn frames_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, String) {
-    let mut decoder = FrameDecoder::new();
-    let mut bodies = Vec::new();
-    for mut piece in pieces {
-        loop {
-            match decoder.next_frame(&mut piece) {
-                Ok(Some(body)) => bodies.push(body.to_vec()),
-                Ok(None) => break,
-                Err(error) => return (bodies, error.to_string()),
-            }
-        }
-    }
-    (bodies, format!("{:?}", decoder.finish()))
 }
 
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fastrand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Arena, Attack, HonestReport, Mode, honest::CRASHED};
@@ -72,7 +73,7 @@ pub async fn soak(
         over: AtomicBool::new(false),
     });
     let begin = memory_kib()?;
-    let mut chance = Chance(seed | 1);
+    let mut chance = Rng::with_seed(seed);
     let attackers: Vec<_> =
         (0..ATTACKERS).map(|_| tokio::spawn(attack(Arc::clone(&state), chance.fork()))).collect();
     let honest: Vec<_> = (0..HONEST).map(|_| tokio::spawn(work(Arc::clone(&state)))).collect();
@@ -126,10 +127,10 @@ impl State {
 }
 
 /// Runs one random attack after the other.
-async fn attack(state: Arc<State>, mut chance: Chance) -> Vec<String> {
+async fn attack(state: Arc<State>, mut chance: Rng) -> Vec<String> {
     let mut wrong = Vec::new();
     while state.progress() < 1.0 {
-        let attack = &state.attacks[chance.below(state.attacks.len() as u64) as usize];
+        let attack = &state.attacks[chance.usize(..state.attacks.len())];
         let faults = state.arena.run(attack).await.wrong;
         // Killed under it: then it ended like that, and not as it says.
         if !faults.iter().any(|fault| fault.contains(CRASHED)) {
@@ -158,7 +159,7 @@ async fn work(state: Arc<State>) -> (u64, u64, Vec<String>) {
 }
 
 /// Kills a random worker for every few attacks, and notes how much memory there is over the course of it.
-async fn kill(state: Arc<State>, mut chance: Chance) -> io::Result<Vec<u64>> {
+async fn kill(state: Arc<State>, mut chance: Rng) -> io::Result<Vec<u64>> {
     let mut course = Vec::new();
     let mut seen = 0;
     while !state.over.load(Ordering::Relaxed) {
@@ -166,7 +167,7 @@ async fn kill(state: Arc<State>, mut chance: Chance) -> io::Result<Vec<u64>> {
             course.push(memory_kib()?);
         }
         // A little chaos between looks, so that the worker is at no certain place.
-        tokio::time::sleep(Duration::from_micros(500 + chance.below(20_000))).await;
+        tokio::time::sleep(Duration::from_micros(500 + chance.u64(..20_000))).await;
         let run = state.run.load(Ordering::Relaxed);
         if run < seen + ATTACKS_PER_KILL {
             continue;
@@ -176,7 +177,7 @@ async fn kill(state: Arc<State>, mut chance: Chance) -> io::Result<Vec<u64>> {
         if workers.is_empty() {
             continue;
         }
-        let victim = workers[chance.below(workers.len() as u64) as usize];
+        let victim = workers[chance.usize(..workers.len())];
         if kill_process(victim, Signal::KILL).is_ok() {
             state.killed.fetch_add(1, Ordering::Relaxed);
         }
@@ -237,23 +238,6 @@ fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
-    fn fork(&mut self) -> Chance {
-        Chance(self.below(u64::MAX))
     }
 }
 
