@@ -76,13 +76,16 @@ impl Step {
                 run_command(&mut workspace.cargo(["fmt", "--all", "--check"]))?
                     & run_command(&mut workspace.cargo(["fmt", "--check", FUZZ]))?
             }
-            Self::Lint => run_command(&mut workspace.cargo([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "--deny=warnings",
-            ]))?,
+            Self::Lint => {
+                let lint = |which: &[&str]| {
+                    let mut command = workspace.cargo(["clippy"]);
+                    command.arg("--target-dir").arg(&workspace.target).args(which);
+                    command.args(["--", "--deny=warnings"]);
+                    run_command(&mut command)
+                };
+                // Its programs, a line each, need what `cargo fuzz` brings.
+                lint(&["--workspace", "--all-targets"])? & lint(&[FUZZ, "--lib", "--tests"])?
+            }
             Self::Doc => run_command(
                 workspace
                     .cargo(["doc", "--workspace", "--no-deps"])
@@ -105,14 +108,12 @@ impl Step {
             Self::Deny if !is_on_path("cargo-deny") => {
                 return Ok(StepResult::Skipped("cargo-deny is not installed"));
             }
-            Self::Deny => run_command(&mut workspace.cargo([
-                "deny",
-                "--offline",
-                "check",
-                "bans",
-                "licenses",
-                "sources",
-            ]))?,
+            Self::Deny => {
+                let check = ["--offline", "check", "bans", "licenses", "sources"];
+                let deny =
+                    |of: &[&str]| run_command(workspace.cargo(["deny"]).args(of).args(check));
+                deny(&[])? & deny(&[FUZZ, "--config=deny.toml"])?
+            }
         };
         Ok(if passed { StepResult::Passed } else { StepResult::Failed })
     }
