@@ -17,13 +17,13 @@ use futures_util::{
     future::{AbortHandle, Abortable},
     stream::FuturesUnordered,
 };
-use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::Notify, task::unconstrained};
+use tokio::{sync::Notify, task::unconstrained};
 
 use crate::{
     CellLimit, ToolFuture,
     cell::{Cell, OpenTask, OpenTasks, Phase, TaskKind},
     limit::SessionLimits,
+    sync::{Mutex, Runtime},
 };
 
 impl Cell {
@@ -168,7 +168,7 @@ impl Driver {
     /// Takes a task, and runs it here and now until it waits for something.
     ///
     /// What is run never comes back here: only the cell's own thread launches.
-    fn launch(self: &Arc<Driver>, task: Launched, tokio: &Handle) {
+    fn launch(self: &Arc<Driver>, task: Launched, tokio: &Runtime) {
         let mut open = self.open.lock();
         open.tasks.push(task);
         self.run(&mut open);

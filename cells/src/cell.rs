@@ -10,7 +10,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -18,11 +18,15 @@ use std::{
 use codemode_host_protocol::{Budget, CellId, ContentItem, Json, LimitExceeded};
 use codemode_runtime_js::{End, Event, EventSink, Outcome, Usage};
 use futures_util::future::AbortHandle;
-use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    CellLimit, CellObserver, Ending, Until, audio, calls::Driver, history::Record, ledger::Ledger,
-    lifeline::Lifeline, shared::Shared,
+    CellLimit, CellObserver, Ending, Until, audio,
+    calls::Driver,
+    history::Record,
+    ledger::Ledger,
+    lifeline::Lifeline,
+    shared::Shared,
+    sync::{Condvar, EngineCell, Mutex, OnceLock},
 };
 
 pub(crate) struct Cell {
@@ -32,7 +36,7 @@ pub(crate) struct Cell {
     pub(crate) session: Arc<Shared>,
     pub(crate) observer: Option<Arc<dyn CellObserver>>,
     /// Set as soon as the engine has started the cell, which may be after its first events.
-    pub(crate) engine: OnceLock<codemode_runtime_js::Cell>,
+    pub(crate) engine: OnceLock<EngineCell>,
     pub(crate) state: Mutex<State>,
     /// Signalled when a call or notification is over, or the cell ends.
     pub(crate) room: Condvar,
@@ -157,7 +161,7 @@ impl Cell {
     }
 
     /// Remembers the engine's handle, and ends the cell in it if it was ended meanwhile.
-    pub(crate) fn started(&self, engine: codemode_runtime_js::Cell) {
+    pub(crate) fn started(&self, engine: EngineCell) {
         let engine = self.engine.get_or_init(|| engine);
         if !matches!(self.state.lock().phase, Phase::Running) {
             engine.terminate();
@@ -280,7 +284,7 @@ impl Cell {
     pub(crate) fn running_cpu(&self) -> Duration {
         let runs = matches!(self.state.lock().phase, Phase::Running);
         let engine = self.engine.get().filter(|_| runs);
-        engine.map_or(Duration::ZERO, codemode_runtime_js::Cell::cpu_time)
+        engine.map_or(Duration::ZERO, EngineCell::cpu_time)
     }
 
     /// Gives up on notifications that keep a cell from ending.
@@ -383,6 +387,8 @@ impl Cell {
             ending = Ending::LimitExceeded(limit);
         }
         after.ended = Some((ending.clone(), usage));
+        // Whoever takes the result on another thread shall not have it closed before the end is told.
+        after.keep(state.lifeline.clone());
         state.phase =
             Phase::Ended { ending, ended_at: Instant::now(), result: ResultState::Claimed };
         for slot in [&mut state.waiting, &mut state.terminating].into_iter().flatten() {
@@ -397,7 +403,7 @@ impl Cell {
         let Phase::Ended { ending, ended_at, result } = &mut state.phase else { return };
         if *result == ResultState::Gone {
             if nobody {
-                after.lifeline = state.lifeline.take();
+                after.keep(state.lifeline.take());
                 state.take_items(0, &self.session.ledger);
             }
             return;
@@ -423,7 +429,7 @@ impl Cell {
                 read_at: None,
                 items: None,
             });
-            after.lifeline = state.lifeline.take();
+            after.keep(state.lifeline.take());
             state.take_items(0, &self.session.ledger);
         }
     }
@@ -493,6 +499,14 @@ impl OpenTasks {
 }
 
 impl After {
+    /// Keeps a lifeline until all else is done. The same one a second time, or none any more, changes nothing: dropping the last
+    /// here would report the cell closed under its lock.
+    fn keep(&mut self, lifeline: Option<Arc<Lifeline>>) {
+        if lifeline.is_some() {
+            self.lifeline = lifeline;
+        }
+    }
+
     fn run(self, cell: &Cell) {
         // Before the start is over the handle is missing: who sets it looks at the phase then.
         if self.terminate_engine

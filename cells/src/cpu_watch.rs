@@ -3,10 +3,11 @@
 use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use codemode_host_protocol::Budget;
-use parking_lot::Mutex;
-use tokio::task::AbortHandle;
 
-use crate::shared::Shared;
+use crate::{
+    shared::Shared,
+    sync::{AbortHandle, Mutex, sleep},
+};
 
 /// Looks after the processor time of cells that run side by side. One alone is started with what its session has left,
 /// and needs no watch.
@@ -27,7 +28,7 @@ impl CpuWatch {
         let weak = Arc::downgrade(session);
         let watching = async move {
             while let Some(next) = weak.upgrade().and_then(|session| look(&session)) {
-                tokio::time::sleep(next).await;
+                sleep(next).await;
             }
         };
         *watch = Some(session.tokio.spawn(watching).abort_handle());

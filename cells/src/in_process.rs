@@ -11,8 +11,7 @@ use std::{
 };
 
 use codemode_host_protocol::{
-    Budget, CellId, ContentItem, Json, LimitExceeded, RuntimeResponse, Scope, SessionUsage,
-    WaitOutcome,
+    Budget, CellId, ContentItem, Json, RuntimeResponse, Scope, SessionUsage, WaitOutcome,
 };
 use codemode_runtime_js::{CellSpec, Discovery, Tenant, WhenStuck};
 use tokio::runtime::Handle;
@@ -21,11 +20,10 @@ use crate::{
     CellLimit, CellObserver, CellRequest, CodeModeSession, DEFAULT_MAX_OUTPUT_TOKENS,
     DEFAULT_YIELD_TIME, Delivery, Ending, HostLedger, SessionError, SessionFuture, SessionLimits,
     StartedCell, Step, Until,
-    cell::{Cell, CellSink, Claim, Seat, Unclaimable},
+    cell::{Cell, CellSink, Claim, Unclaimable},
     discovery::StepDiscovery,
-    history,
-    lifeline::Lifeline,
     shared::Shared,
+    sync::sleep,
     truncate::{Counting, truncate},
 };
 
@@ -43,6 +41,9 @@ impl InProcessCodeModeSession {
     ///
     /// `tokio` must have its time driver enabled.
     pub fn new(tenant: Tenant, tokio: Handle, options: SessionOptions) -> InProcessCodeModeSession {
+        // Of another type where interleavings are tried.
+        #[allow(clippy::useless_conversion)]
+        let tokio = tokio.into();
         InProcessCodeModeSession { shared: Arc::new(Shared::new(options, tokio)), tenant }
     }
 
@@ -69,7 +70,7 @@ impl InProcessCodeModeSession {
         });
         let yield_time = self.clamp(yield_time.unwrap_or(DEFAULT_YIELD_TIME));
         let (claim, seat) =
-            self.admit(step, tool_call_id, options.observer, yield_time.is_zero())?;
+            shared.admit(step, tool_call_id, options.observer, yield_time.is_zero())?;
         let cell = claim.cell();
         let mut cell_limits = options.limits.unwrap_or(limits.cell);
         for budget in [Budget::StoredBytes, Budget::StoredValues] {
@@ -94,7 +95,9 @@ impl InProcessCodeModeSession {
         };
         let sink = CellSink { cell: Arc::clone(cell), _seat: seat };
         match self.tenant.start(spec, sink) {
-            Ok(engine) => cell.started(engine),
+            // Of another type where interleavings are tried.
+            #[allow(clippy::useless_conversion)]
+            Ok(engine) => cell.started(engine.into()),
             Err(error) => {
                 shared.registry.lock().cells.remove(&cell.number);
                 cell.never_started();
@@ -191,47 +194,10 @@ impl InProcessCodeModeSession {
         })
     }
 
-    fn admit(
-        &self,
-        step: Arc<Step>,
-        tool_call_id: String,
-        observer: Option<Arc<dyn CellObserver>>,
-        yields_at_once: bool,
-    ) -> Result<(Claim, Seat), SessionError> {
-        let shared = &self.shared;
-        let mut registry = shared.registry.lock();
-        if registry.shut_down {
-            return Err(SessionError::ShutDown);
-        }
-        let seat = Seat::take(shared).map_err(|limit| match limit {
-            LimitExceeded { scope: Scope::Session, limit, .. } => {
-                let live: Vec<u64> = registry.cells.keys().copied().collect();
-                SessionError::TooManyCells { limit, live: history::list(live.into_iter()) }
-            }
-            limit => SessionError::OverBudget(limit),
-        })?;
-        registry.last += 1;
-        let number = registry.last;
-        let lifeline = Arc::new(Lifeline::new(step, number, Arc::clone(shared)));
-        registry.open.insert(number, Arc::downgrade(&lifeline));
-        let cell = Cell::new(number, tool_call_id, Arc::clone(shared), observer, lifeline);
-        let claim = Arc::new(cell).claim_first(yields_at_once);
-        registry.cells.insert(number, Arc::clone(claim.cell()));
-        Ok((claim, seat))
-    }
-
     fn clamp(&self, yield_time: Duration) -> Duration {
         match self.shared.limits().max_yield_time {
             Some(most) => yield_time.min(most),
             None => yield_time,
-        }
-    }
-
-    fn shut_down_cells(&self) {
-        self.shared.registry.lock().shut_down = true;
-        self.shared.cpu_watch.end();
-        for cell in self.shared.cells() {
-            cell.shut_down();
         }
     }
 
@@ -297,7 +263,7 @@ impl CodeModeSession for InProcessCodeModeSession {
     }
 
     fn shutdown(&self) -> SessionFuture<()> {
-        self.shut_down_cells();
+        self.shared.shut_down_cells();
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let all_closed = async {
@@ -324,7 +290,7 @@ impl CodeModeSession for InProcessCodeModeSession {
 
 impl Drop for InProcessCodeModeSession {
     fn drop(&mut self) {
-        self.shut_down_cells();
+        self.shared.shut_down_cells();
     }
 }
 
@@ -412,7 +378,7 @@ fn respond(
     let session = &claim.cell().session;
     let clock = {
         let _entered = session.tokio.enter();
-        tokio::time::sleep(patience.yield_time)
+        sleep(patience.yield_time)
     };
     async move {
         let mut clock = pin!(clock);

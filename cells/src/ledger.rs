@@ -1,14 +1,13 @@
 //! What a session has used of its budgets, and its part of those of its host.
 
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use codemode_host_protocol::{Budget, Budgets, LimitExceeded, Scope};
+
+use crate::sync::AtomicU64;
 
 /// What all sessions of a process may use together, and what they do. Handed to each of them in
 /// [`SessionOptions`](crate::SessionOptions).

@@ -72,6 +72,8 @@ mod cpu_watch;
 mod discovery;
 mod history;
 mod in_process;
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings;
 mod ledger;
 mod lifeline;
 mod limit;
@@ -80,4 +82,5 @@ mod session;
 mod shared;
 mod step;
 mod store;
+mod sync;
 mod truncate;

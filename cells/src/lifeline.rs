@@ -2,15 +2,12 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use codemode_host_protocol::CellId;
 
-use crate::{Step, shared::Shared};
+use crate::{Step, shared::Shared, sync::AtomicBool};
 
 /// A cell's hold on its step. Whoever has something of the cell still to hand over holds it too; when the
 /// last one lets go, the cell is reported closed.

@@ -2,30 +2,27 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
-use codemode_host_protocol::{Budget, CellId, ContentItem, LimitExceeded};
-use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::Notify};
+use codemode_host_protocol::{Budget, CellId, ContentItem, LimitExceeded, Scope};
+use tokio::sync::Notify;
 
 use crate::{
-    CellLimit, SessionLimits, SessionOptions,
-    cell::Cell,
+    CellLimit, CellObserver, SessionError, SessionLimits, SessionOptions, Step,
+    cell::{Cell, Claim, Seat},
     cpu_watch::CpuWatch,
     history::{self, History, Record},
     ledger::Ledger,
     lifeline::Lifeline,
     store::Store,
+    sync::{AtomicUsize, Mutex, Runtime, sleep},
 };
 
 pub(crate) struct Shared {
     pub(crate) options: SessionOptions,
-    pub(crate) tokio: Handle,
+    pub(crate) tokio: Runtime,
     pub(crate) store: Mutex<Store>,
     pub(crate) registry: Mutex<Registry>,
     /// What was used of the session's budgets: cells that have an isolate, and output that nobody has read, among them.
@@ -51,7 +48,7 @@ pub(crate) struct Registry {
 }
 
 impl Shared {
-    pub(crate) fn new(options: SessionOptions, tokio: Handle) -> Shared {
+    pub(crate) fn new(options: SessionOptions, tokio: Runtime) -> Shared {
         let limits = &options.limits;
         let stored = |budget| limits.session.of(budget).unwrap_or(u64::MAX);
         let store = Store::new(stored(Budget::StoredBytes), stored(Budget::StoredValues));
@@ -70,6 +67,47 @@ impl Shared {
 
     pub(crate) fn limits(&self) -> &SessionLimits {
         &self.options.limits
+    }
+
+    /// A new cell that has yet to be started, and the claim to its first response.
+    ///
+    /// # Errors
+    /// When the session is shut down, or has no place left.
+    pub(crate) fn admit(
+        self: &Arc<Shared>,
+        step: Arc<Step>,
+        tool_call_id: String,
+        observer: Option<Arc<dyn CellObserver>>,
+        yields_at_once: bool,
+    ) -> Result<(Claim, Seat), SessionError> {
+        let mut registry = self.registry.lock();
+        if registry.shut_down {
+            return Err(SessionError::ShutDown);
+        }
+        let seat = Seat::take(self).map_err(|limit| match limit {
+            LimitExceeded { scope: Scope::Session, limit, .. } => {
+                let live: Vec<u64> = registry.cells.keys().copied().collect();
+                SessionError::TooManyCells { limit, live: history::list(live.into_iter()) }
+            }
+            limit => SessionError::OverBudget(limit),
+        })?;
+        registry.last += 1;
+        let number = registry.last;
+        let lifeline = Arc::new(Lifeline::new(step, number, Arc::clone(self)));
+        registry.open.insert(number, Arc::downgrade(&lifeline));
+        let cell = Cell::new(number, tool_call_id, Arc::clone(self), observer, lifeline);
+        let claim = Arc::new(cell).claim_first(yields_at_once);
+        registry.cells.insert(number, Arc::clone(claim.cell()));
+        Ok((claim, seat))
+    }
+
+    /// Ends all cells, and admits none any more.
+    pub(crate) fn shut_down_cells(&self) {
+        self.registry.lock().shut_down = true;
+        self.cpu_watch.end();
+        for cell in self.cells() {
+            cell.shut_down();
+        }
     }
 
     /// The cell of that name, if it can be waited for.
@@ -169,7 +207,7 @@ impl Shared {
         let grace = self.limits().notification_grace;
         let _entered = self.tokio.enter();
         self.tokio.spawn(async move {
-            tokio::time::sleep(grace).await;
+            sleep(grace).await;
             let cell = session.upgrade().and_then(|session| {
                 let registry = session.registry.lock();
                 registry.cells.get(&number).cloned()

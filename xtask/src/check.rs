@@ -26,6 +26,8 @@ pub(crate) enum Step {
     Doc,
     /// `cargo test`, doc tests included
     Test,
+    /// The interleavings of a cell's life
+    Interleavings,
     /// The fuzz targets with their seeds and some thousand variations of them
     Fuzz,
     /// `cargo deny check`: licences, bans, sources; skipped where cargo-deny is not installed
@@ -65,6 +67,7 @@ impl Step {
             Self::Lint => "lint: cargo clippy",
             Self::Doc => "doc: cargo doc",
             Self::Test => "test: cargo test",
+            Self::Interleavings => "interleavings: shuttle",
             Self::Fuzz => "fuzz: seeds and variations",
             Self::Deny => "deny: cargo deny check",
         }
@@ -83,8 +86,10 @@ impl Step {
                     command.args(["--", "--deny=warnings"]);
                     run_command(&mut command)
                 };
-                // Its programs, a line each, need what `cargo fuzz` brings.
-                lint(&["--workspace", "--all-targets"])? & lint(&[FUZZ, "--lib", "--tests"])?
+                // The programs for fuzzing, a line each, need what `cargo fuzz` brings.
+                lint(&["--workspace", "--all-targets"])?
+                    & lint(&[&INTERLEAVINGS[..], &["--lib", "--tests"]].concat())?
+                    & lint(&[FUZZ, "--lib", "--tests"])?
             }
             Self::Doc => run_command(
                 workspace
@@ -101,6 +106,9 @@ impl Step {
                 }
                 tests.run(&mut test)?
             }
+            Self::Interleavings => tests.run(
+                workspace.cargo(["test"]).args(INTERLEAVINGS).args(["--lib", "interleavings"]),
+            )?,
             // It shares what the main workspace has built.
             Self::Fuzz => tests.run(
                 workspace.cargo(["test", "--lib", FUZZ]).arg("--target-dir").arg(&workspace.target),
@@ -198,6 +206,9 @@ impl Tests {
 
 /// Tells tests that what [`peers`] provides is not to be had. Without it they fail, and say how to get it.
 const SKIP_PEERS: &str = "CODEMODE_SKIP_MCP_PEERS";
+
+/// What the threads of this crate share is shuttle's then, which none of its other tests can do with.
+const INTERLEAVINGS: [&str; 2] = ["--package=codemode-cells", "--features=shuttle"];
 
 /// A workspace of its own, of which only the library is built: its programs are for `cargo fuzz`.
 const FUZZ: &str = "--manifest-path=fuzz/Cargo.toml";

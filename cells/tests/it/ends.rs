@@ -1,8 +1,13 @@
 //! The one end of a cell: who is told, in which order, and what happens when ends meet.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, OnceLock, Weak},
+    time::Duration,
+};
 
-use codemode_cells::{CodeModeSession, SessionError, Step, ToolFuture, ToolRuntime};
+use codemode_cells::{
+    CodeModeSession, InProcessCodeModeSession, SessionError, Step, ToolFuture, ToolRuntime,
+};
 use codemode_host_protocol::{
     CellId, Json, ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName,
 };
@@ -178,7 +183,7 @@ async fn a_tool_can_end_the_cell_that_called_it() {
 }
 
 /// A tool that ends its own cell, and waits until it did.
-struct Ender(Arc<codemode_cells::InProcessCodeModeSession>);
+struct Ender(Arc<InProcessCodeModeSession>);
 
 impl ToolRuntime for Ender {
     fn invoke(&self, call: ToolInvocation) -> ToolFuture<Json> {
@@ -269,6 +274,45 @@ async fn a_dropped_session_ends_its_cells_and_lets_go_of_everything() {
     while desk.holders() > 0 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Whoever hears that a cell was closed may ask the session for it: nothing is locked then.
+#[tokio::test]
+async fn the_report_of_a_closed_cell_comes_when_nothing_is_locked() {
+    struct Asks(OnceLock<Weak<InProcessCodeModeSession>>, Mutex<Vec<&'static str>>);
+
+    impl ToolRuntime for Asks {
+        fn invoke(&self, _: ToolInvocation) -> ToolFuture<Json> {
+            Box::pin(std::future::pending())
+        }
+
+        fn notify(&self, _: &str, _: &CellId, _: String) -> ToolFuture<()> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn cell_closed(&self, cell: &CellId) {
+            let session = self.0.get().and_then(Weak::upgrade).unwrap();
+            let (told, asked) = std::sync::mpsc::channel();
+            let cell = cell.clone();
+            // On a thread of its own, so that a lock is found rather than waited for for ever.
+            std::thread::spawn(move || {
+                drop(session.wait(&cell, MINUTE, None));
+                told.send(())
+            });
+            let answered = asked.recv_timeout(Duration::from_secs(20)).is_ok();
+            self.1.lock().unwrap().push(if answered { "answered" } else { "locked" });
+        }
+    }
+
+    let lab = Lab::new();
+    let runtime = Arc::new(Asks(OnceLock::new(), Mutex::default()));
+    runtime.0.set(Arc::downgrade(&lab.session)).unwrap();
+    let step = Arc::new(Step::new(Vec::new(), Arc::clone(&runtime) as Arc<dyn ToolRuntime>));
+    let source = "await new Promise(r => setTimeout(r, 1e9))";
+    // Nobody waits, and no call is open: it ends within the shutdown.
+    drop(now(lab.session.execute(step, request(source, MINUTE))).unwrap());
+    lab.session.shutdown().await.unwrap();
+    assert_eq!(*runtime.1.lock().unwrap(), ["answered"]);
 }
 
 /// A response that is on its way when the session is shut down arrives.
