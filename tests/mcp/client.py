@@ -71,7 +71,7 @@ async def main(mode, target, arguments):
         rest = await call("wait", {"cell_id": cell, "until": "completion"})
         say("waited", [texts(running)[0], *texts(rest)])
 
-        approved = await call("exec", {"code": "text(await tools.mcp__asking__echo({ message: 'allowed' }))"})
+        approved = await call("exec", {"code": "text(await tools.asking.echo({ message: 'allowed' }))"})
         say("approved", [questions, texts(approved)])
 
 

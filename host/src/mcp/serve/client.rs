@@ -325,6 +325,7 @@ impl Client {
             // Cut here, together with the error.
             options.output = OutputPolicy::Whole;
             options.when_stuck = WhenStuck::Fail;
+            options.discovery = true;
             self.host.new_session(options)
         })
     }

@@ -123,7 +123,8 @@ image item of a tool's result. A value that is only returned is not shown.
 - `store(key, value)` and `load(key)` keep JSON values for later cells; variables do not outlive their cell.
 - `notify(text)` tells the user something while the cell runs. `yield_control()` answers with the output so far and \
 goes on. `exit()` ends the cell.
-- `ALL_TOOLS` lists the tools as {name, description}.
+- `search_tools(words)` finds tools that are not declared below, `describe_tool(name)` declares one; `ALL_TOOLS` lists \
+all as {name, description}.
 - There is no network, file system, import, require, process or console: everything goes through tools. Top-level \
 await works.
 - A cell that takes longer than yield_time_ms goes on; its result says how to `wait` for it. A first line \

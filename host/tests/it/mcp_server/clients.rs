@@ -56,7 +56,7 @@ async fn the_typescript_sdk_sees_all_there_is() {
         completed: ["a","b"]
         again: "exec cell N not found: it completed N ms ago, and its result was read N ms ago; what that showed is repeated here; no cell of this session is live"
         aborted: "MCP error -32001: enough"
-        its cell: true
+        its cell: "was terminated"
         elicited: [1,false]
         sampled: true
         approved: [["A cell wants to call echo of asking with {\"message\":\"allowed\"}. May it?"],["{\"content\":[{\"text\":\"Echo: allowed\",\"type\":\"text\"}]}"]]

@@ -39,7 +39,7 @@ async fn a_model_passes_on_what_its_user_decides() {
     let servers = servers(&peers, folder.path());
     let mut raw = Raw::start(&["--mcp-config", servers.to_str().unwrap()]).await;
     let code = "
-        const said = await Promise.allSettled([1, 2].map(n => tools.mcp__asking__echo({ message: `m${n}` })));
+        const said = await Promise.allSettled([1, 2].map(n => tools.asking.echo({ message: `m${n}` })));
         for (const s of said) text(s.status == 'fulfilled' ? s.value.content[0].text : String(s.reason));
     ";
     for (cell, decision, expected) in [
