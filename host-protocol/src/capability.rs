@@ -71,6 +71,8 @@ pub enum Known {
     /// `session/open` takes `budgets`, the client may ask for `session/usage`, and the response of a cell that crossed a
     /// budget has `limit_exceeded`.
     Budgets,
+    /// Cells find the tools of a namespace as `tools.namespace.name` too, and have `search_tools` and `describe_tool`.
+    Discovery,
     /// Up to 4,096 delegate requests of a connection may be unanswered, rather than 1,024.
     DelegateCapacity,
     /// `session/open` takes `cellExecutionLimits`.
@@ -81,9 +83,10 @@ pub enum Known {
 
 impl Known {
     /// All of them.
-    pub const ALL: [Known; 5] = [
+    pub const ALL: [Known; 6] = [
         Known::BoundedOutput,
         Known::Budgets,
+        Known::Discovery,
         Known::DelegateCapacity,
         Known::CellExecutionLimits,
         Known::YieldObservation,
@@ -94,6 +97,7 @@ impl Known {
         match self {
             Known::BoundedOutput => BOUNDED_OUTPUT,
             Known::Budgets => BUDGETS,
+            Known::Discovery => DISCOVERY,
             Known::DelegateCapacity => DELEGATE_CAPACITY,
             Known::CellExecutionLimits => CELL_EXECUTION_LIMITS,
             Known::YieldObservation => YIELD_OBSERVATION,
@@ -182,6 +186,9 @@ impl Decode for CapabilitySet {
 pub const BOUNDED_OUTPUT: &str = "bounded-output-v1";
 /// See [`Known::Budgets`].
 pub const BUDGETS: &str = "codemode.budgets";
+
+/// See [`Known::Discovery`].
+pub const DISCOVERY: &str = "codemode.discovery";
 /// See [`Known::DelegateCapacity`].
 pub const DELEGATE_CAPACITY: &str = "delegate-capacity-4096";
 /// See [`Known::CellExecutionLimits`].

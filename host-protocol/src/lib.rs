@@ -43,7 +43,7 @@ pub use budget::{
 };
 pub use capability::{
     BOUNDED_OUTPUT, BUDGETS, CELL_EXECUTION_LIMITS, Capability, CapabilityError, CapabilitySet,
-    DELEGATE_CAPACITY, Known, YIELD_OBSERVATION,
+    DELEGATE_CAPACITY, DISCOVERY, Known, YIELD_OBSERVATION,
 };
 pub use content::{ContentItem, ImageDetail};
 pub use delegate::{DelegateRequest, DelegateValue};

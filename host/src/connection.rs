@@ -140,6 +140,7 @@ impl Connection {
             false => DELEGATE_CAPACITY,
         };
         let has_budgets = agreed.capabilities.has(Known::Budgets);
+        let has_discovery = agreed.capabilities.has(Known::Discovery);
         self.send(HostToClient::Ready {
             selected_version: agreed.version,
             capabilities: agreed.capabilities,
@@ -149,6 +150,7 @@ impl Connection {
             delegates: Arc::new(Delegates::new(Arc::clone(&self.outbox), capacity)),
             operations: Operations::new(Arc::clone(&self.outbox), has_budgets),
             has_budgets,
+            has_discovery,
             used_ids: UsedIds::default(),
             sessions: HashMap::new(),
             closed_sessions: ClosedSessions::default(),
@@ -225,6 +227,8 @@ struct Open {
     used_ids: UsedIds,
     /// Whether the client has asked for budgets.
     has_budgets: bool,
+    /// Whether the client has asked for discovery.
+    has_discovery: bool,
     sessions: HashMap<SessionId, InProcessCodeModeSession>,
     closed_sessions: ClosedSessions,
 }
@@ -315,6 +319,7 @@ impl Open {
         let limits = limits.unwrap_or_default();
         let mut options = self.host.session_options(with_heap(budgets, &limits));
         apply(limits, &mut options);
+        options.discovery = self.has_discovery;
         if truncation == Some(OutputTruncation::Server) {
             options.output = OutputPolicy::V1Server;
         }

@@ -9,6 +9,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    declarations,
     mcp::{Manager, ManagerOptions},
     workspace::{Permissions, Workspace},
 };
@@ -101,8 +102,12 @@ struct ToolsArguments {
     servers: servers::ServerArguments,
 
     /// Print the definitions as one JSON array instead
-    #[arg(long)]
+    #[arg(long, conflicts_with = "globals")]
     json: bool,
+
+    /// Print the declarations of a cell's other globals first: text, store, search_tools, …
+    #[arg(long)]
+    globals: bool,
 }
 
 /// The folder that a cell's tools work on, and what they may do there.
@@ -146,7 +151,8 @@ fn print_tools(arguments: &ToolsArguments) -> Result<u8, UsageError> {
         serde_json::to_string_pretty(&definitions)
             .unwrap_or_else(|error| format!("the definitions are no JSON: {error}"))
     } else {
-        crate::declarations::render(&definitions)
+        let globals = if arguments.globals { declarations::GLOBALS } else { "" };
+        format!("{globals}{}", declarations::render(&definitions))
     };
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
