@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::support::{Raw, servers, texts};
-use crate::mcp::support::peers;
+use crate::mcp::support::{misbehaving, peers};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_with_what_it_waits_for() {
@@ -88,4 +88,25 @@ async fn progress_is_told_to_who_asks_for_it() {
     assert!(second["progress"].as_f64() > first["progress"].as_f64(), "{first} {second}");
     raw.call("wait", json!({ "cell_id": "1", "terminate": true })).await;
     assert_eq!(texts(&raw.answer(id).await["result"]), "1\nCell 1 was terminated.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_hears_when_the_tools_of_cells_change() {
+    let Some(peers) = peers() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = misbehaving(&peers, folder.path(), "");
+    let config =
+        json!({ "mcpServers": { "bad": { "command": server.command, "args": server.args } } });
+    let file = folder.path().join("servers.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let mut raw = Raw::start(&["--mcp-config", file.to_str().unwrap()]).await;
+    let described = async |raw: &mut Raw| {
+        let id = raw.ask("tools/list", json!({})).await;
+        raw.answer(id).await["result"]["tools"][0]["description"].as_str().unwrap().to_owned()
+    };
+    let before = described(&mut raw).await;
+    let grown = raw.call("exec", json!({ "code": "await tools.bad.add_tool({})" })).await;
+    assert_eq!(grown["isError"], false, "{grown}");
+    raw.notified("notifications/tools/list_changed").await;
+    assert_ne!(described(&mut raw).await, before);
 }
