@@ -23,10 +23,29 @@ pub(super) fn paced(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> 
     Ok(vec![percentile(&mut samples, 0.5)])
 }
 
+/// p50 and p99.
+pub(super) fn attacked(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> {
+    let (mut host, _) = Host::start(subject)?;
+    host.open("s")?;
+    host.warm_up("s", 20)?;
+    for (number, attack) in ATTACKS.iter().enumerate() {
+        let session = format!("attack {number}");
+        host.open(&session)?;
+        host.execute(&session, &format!("yield_control(); {attack}"), YIELD_NEVER_MS)?;
+        host.until(Kind::Initial)?;
+    }
+    let mut samples = one_after_the_other(&mut host, scale.of(100), Duration::ZERO)?;
+    Ok(vec![percentile(&mut samples, 0.5), percentile(&mut samples, 0.99)])
+}
+
 fn one_by_one(subject: &Subject, cells: usize, pause: Duration) -> Result<Vec<f64>, Error> {
     let (mut host, _) = Host::start(subject)?;
     host.open("s")?;
     host.warm_up("s", 20)?;
+    one_after_the_other(&mut host, cells, pause)
+}
+
+fn one_after_the_other(host: &mut Host, cells: usize, pause: Duration) -> Result<Vec<f64>, Error> {
     let mut samples = Vec::new();
     for _ in 0..cells {
         let frame = frames::execute(host.id(), "s", "text('hi')", YIELD_NEVER_MS);
@@ -131,3 +150,11 @@ pub(super) fn answer_all(host: &mut Host, result: &str) -> Result<(), Error> {
 pub(super) fn millis_since(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1000.0
 }
+
+/// None of them comes to an end: a loop, garbage, microtasks, and built-ins that V8 does not interrupt.
+const ATTACKS: [&str; 4] = [
+    "for (;;);",
+    "for (;;) new Array(1e4).fill({});",
+    "const again = () => Promise.resolve().then(again); await again();",
+    "const a = new Array(1e5).fill({ b: 1 }); for (;;) JSON.stringify(a);",
+];

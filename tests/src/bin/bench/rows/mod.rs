@@ -118,6 +118,25 @@ pub(crate) const ALL: &[Row] = &[
         limit_is: "",
     },
     Row {
+        name: "attacked",
+        what: "a trivial cell, while four other sessions have a cell each that never ends: a loop, garbage, microtasks, long built-ins",
+        figures: &[
+            Figure {
+                title: "trivial cell beside four attacks, p50",
+                unit: Unit::Millis,
+                target: Target::Open,
+            },
+            Figure {
+                title: "trivial cell beside four attacks, p99",
+                unit: Unit::Millis,
+                target: Target::Open,
+            },
+        ],
+        measure: Measure::Host(latency::attacked),
+        limit: None,
+        limit_is: "",
+    },
+    Row {
         name: "session",
         what: "a new session and a trivial cell in it, asked for in one write",
         figures: &[Figure {
