@@ -383,6 +383,9 @@ fn the_declarations_are_printed() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("declare const tools: {"), "{text}");
     assert!(text.contains("read_file(") && !text.contains("write_file("));
+    let output = codemode(folder.path(), &["tools", "--globals"], "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("declare function search_tools(") && text.contains("  read_file("));
     let output = codemode(folder.path(), &["tools", "--write", "--json"], "");
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(list.as_array().unwrap().iter().any(|tool| tool["name"] == "write_file"));
