@@ -357,6 +357,11 @@ export type Operation = { "method": "session/open",
    * The session.
    */
   sessionId: SessionId,
+} | { "method": "session/tools",
+  /**
+   * The session.
+   */
+  sessionId: SessionId,
 } | { "method": "session/shutdown",
   /**
    * The session.
@@ -391,6 +396,15 @@ export type OperationValue = { "type": "session/ready",
    * What it has used of its budgets, and what it may use.
    */
   usage: SessionUsage,
+} | { "type": "session/tools",
+  /**
+   * The session.
+   */
+  sessionId: SessionId,
+  /**
+   * The tools, which cells that start from now on have.
+   */
+  tools: Array<ToolDefinition>,
 } | { "type": "session/closed",
   /**
    * The session.

@@ -73,6 +73,8 @@ pub enum Known {
     Budgets,
     /// Cells find the tools of a namespace as `tools.namespace.name` too, and have `search_tools` and `describe_tool`.
     Discovery,
+    /// The client may ask for `session/tools`: the host has tools of its own, which cells have beside the client's.
+    HostTools,
     /// Up to 4,096 delegate requests of a connection may be unanswered, rather than 1,024.
     DelegateCapacity,
     /// `session/open` takes `cellExecutionLimits`.
@@ -83,10 +85,11 @@ pub enum Known {
 
 impl Known {
     /// All of them.
-    pub const ALL: [Known; 6] = [
+    pub const ALL: [Known; 7] = [
         Known::BoundedOutput,
         Known::Budgets,
         Known::Discovery,
+        Known::HostTools,
         Known::DelegateCapacity,
         Known::CellExecutionLimits,
         Known::YieldObservation,
@@ -98,6 +101,7 @@ impl Known {
             Known::BoundedOutput => BOUNDED_OUTPUT,
             Known::Budgets => BUDGETS,
             Known::Discovery => DISCOVERY,
+            Known::HostTools => HOST_TOOLS,
             Known::DelegateCapacity => DELEGATE_CAPACITY,
             Known::CellExecutionLimits => CELL_EXECUTION_LIMITS,
             Known::YieldObservation => YIELD_OBSERVATION,
@@ -189,6 +193,8 @@ pub const BUDGETS: &str = "codemode.budgets";
 
 /// See [`Known::Discovery`].
 pub const DISCOVERY: &str = "codemode.discovery";
+/// See [`Known::HostTools`].
+pub const HOST_TOOLS: &str = "codemode.hostTools";
 /// See [`Known::DelegateCapacity`].
 pub const DELEGATE_CAPACITY: &str = "delegate-capacity-4096";
 /// See [`Known::CellExecutionLimits`].

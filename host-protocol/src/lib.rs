@@ -43,7 +43,7 @@ pub use budget::{
 };
 pub use capability::{
     BOUNDED_OUTPUT, BUDGETS, CELL_EXECUTION_LIMITS, Capability, CapabilityError, CapabilitySet,
-    DELEGATE_CAPACITY, DISCOVERY, Known, YIELD_OBSERVATION,
+    DELEGATE_CAPACITY, DISCOVERY, HOST_TOOLS, Known, YIELD_OBSERVATION,
 };
 pub use content::{ContentItem, ImageDetail};
 pub use delegate::{DelegateRequest, DelegateValue};
@@ -61,7 +61,9 @@ pub use operation::{
 pub use order::{OrderCheck, OrderError};
 pub use outline::MAX_DEPTH;
 pub use response::{Answer, OperationValue, RuntimeResponse, WaitOutcome};
-pub use tool::{ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName, identifier};
+pub use tool::{
+    FailureKind, ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName, identifier,
+};
 
 mod budget;
 mod capability;

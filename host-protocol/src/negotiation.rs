@@ -113,6 +113,7 @@ impl Negotiated {
                     Known::BoundedOutput,
                 )],
                 Operation::Usage { .. } => &[(true, "request.method", Known::Budgets)],
+                Operation::Tools { .. } => &[(true, "request.method", Known::HostTools)],
                 Operation::Execute { .. } | Operation::Shutdown { .. } => &[],
             },
             _ => &[],

@@ -73,6 +73,13 @@ pub enum Operation {
         /// The session.
         session_id: SessionId,
     },
+    /// Asks for the tools that the host has itself. Cells that are started after the answer have those in it, beside
+    /// the tools of their own request. Needs the capability `codemode.hostTools`.
+    #[serde(rename = "session/tools")]
+    Tools {
+        /// The session.
+        session_id: SessionId,
+    },
     /// Ends a session and all of its cells.
     #[serde(rename = "session/shutdown")]
     Shutdown {
@@ -90,6 +97,7 @@ impl Operation {
             | Operation::Wait { session_id, .. }
             | Operation::Terminate { session_id, .. }
             | Operation::Usage { session_id }
+            | Operation::Tools { session_id }
             | Operation::Shutdown { session_id } => session_id,
         }
     }
@@ -102,6 +110,7 @@ impl Operation {
             Operation::Wait { .. } => "session/wait",
             Operation::Terminate { .. } => "session/terminate",
             Operation::Usage { .. } => "session/usage",
+            Operation::Tools { .. } => "session/tools",
             Operation::Shutdown { .. } => "session/shutdown",
         }
     }
@@ -152,6 +161,10 @@ impl Decode for Operation {
             "session/usage" => {
                 let [session_id] = value.tagged(TAG, ["sessionId"])?;
                 Ok(Operation::Usage { session_id: session_id.required()? })
+            }
+            "session/tools" => {
+                let [session_id] = value.tagged(TAG, ["sessionId"])?;
+                Ok(Operation::Tools { session_id: session_id.required()? })
             }
             _ => {
                 let [session_id] = value.tagged(TAG, ["sessionId"])?;
@@ -310,11 +323,12 @@ impl Decode for OutputTokens {
 /// After how many milliseconds a cell yields whose request does not say.
 pub const DEFAULT_YIELD_TIME_MS: u64 = 10_000;
 
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 7] = [
     "session/open",
     "session/execute",
     "session/wait",
     "session/terminate",
     "session/shutdown",
     "session/usage",
+    "session/tools",
 ];

@@ -118,6 +118,7 @@ impl OrderCheck {
         let request = match operation {
             Operation::Open { .. } => Request::Open(session),
             Operation::Usage { .. } => Request::Usage(session),
+            Operation::Tools { .. } => Request::Tools(session),
             Operation::Execute { .. } => Request::Execute(session),
             Operation::Wait { request, .. } => self.observation(session, &request.cell_id),
             Operation::Terminate { cell_id, .. } => self.observation(session, cell_id),
@@ -155,6 +156,7 @@ impl OrderCheck {
                 Request::Observe { key, .. } => self.obscure(key),
                 Request::Open(_)
                 | Request::Usage(_)
+                | Request::Tools(_)
                 | Request::Execute(_)
                 | Request::Initial(_) => {}
             }
@@ -167,6 +169,11 @@ impl OrderCheck {
                 Ok(())
             }
             (Request::Usage(session), OperationValue::SessionUsage { session_id, .. })
+                if session == *session_id =>
+            {
+                Ok(())
+            }
+            (Request::Tools(session), OperationValue::SessionTools { session_id, .. })
                 if session == *session_id =>
             {
                 Ok(())
@@ -419,6 +426,7 @@ enum Opening {
 enum Request {
     Open(SessionId),
     Usage(SessionId),
+    Tools(SessionId),
     Execute(SessionId),
     /// An execute that was answered with `execution/started`.
     Initial(CellKey),
@@ -434,9 +442,11 @@ impl Request {
     fn observes(&self, cell: &CellKey) -> bool {
         match self {
             Request::Initial(key) | Request::Observe { key, .. } => key == cell,
-            Request::Open(_) | Request::Usage(_) | Request::Execute(_) | Request::Shutdown(_) => {
-                false
-            }
+            Request::Open(_)
+            | Request::Usage(_)
+            | Request::Tools(_)
+            | Request::Execute(_)
+            | Request::Shutdown(_) => false,
         }
     }
 }

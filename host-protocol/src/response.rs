@@ -7,7 +7,7 @@ use serde::Serialize;
 #[cfg(test)]
 use crate::budget::LimitOnWire;
 use crate::{
-    CellId, ContentItem, LimitExceeded, SessionId, SessionUsage,
+    CellId, ContentItem, LimitExceeded, SessionId, SessionUsage, ToolDefinition,
     decode::{Decode, Value},
     fault::Fault,
 };
@@ -107,6 +107,14 @@ pub enum OperationValue {
         /// What it has used of its budgets, and what it may use.
         usage: Box<SessionUsage>,
     },
+    /// The tools that the host has itself.
+    #[serde(rename = "session/tools")]
+    SessionTools {
+        /// The session.
+        session_id: SessionId,
+        /// The tools, which cells that start from now on have.
+        tools: Vec<ToolDefinition>,
+    },
     /// The session and all of its cells have ended.
     #[serde(rename = "session/closed")]
     SessionClosed {
@@ -123,6 +131,7 @@ impl Decode for OperationValue {
             "wait/completed",
             "session/closed",
             "session/usage",
+            "session/tools",
         ];
         match value.tag("type", &types)? {
             "session/ready" => {
@@ -142,6 +151,13 @@ impl Decode for OperationValue {
                 Ok(OperationValue::SessionUsage {
                     session_id: session_id.required()?,
                     usage: Box::new(usage.required()?),
+                })
+            }
+            "session/tools" => {
+                let [session_id, tools] = value.tagged("type", ["sessionId", "tools"])?;
+                Ok(OperationValue::SessionTools {
+                    session_id: session_id.required()?,
+                    tools: tools.required()?,
                 })
             }
             _ => {

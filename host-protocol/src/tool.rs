@@ -108,17 +108,67 @@ pub struct ToolFailure {
     pub message: String,
     /// The budget that the call would have crossed, where that is why.
     pub limit: Option<LimitExceeded>,
+    /// In which way it failed, where whoever executes the tool tells ways apart. The cell sees it as `kind`.
+    pub kind: Option<FailureKind>,
+}
+
+/// The ways in which a tool call fails: a small fixed set, fit for the label of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Whoever executes it took too long.
+    Timeout,
+    /// Whoever executes it is not there, or went away.
+    Transport,
+    /// Whoever executes it, or the call, did not keep to the protocol.
+    Protocol,
+    /// The tool itself says that it failed.
+    Tool,
+    /// Whoever executes it took the call back.
+    Cancelled,
+    /// Nobody said yes.
+    Denied,
+}
+
+impl FailureKind {
+    /// All of them.
+    pub const ALL: [FailureKind; 6] = [
+        FailureKind::Timeout,
+        FailureKind::Transport,
+        FailureKind::Protocol,
+        FailureKind::Tool,
+        FailureKind::Cancelled,
+        FailureKind::Denied,
+    ];
+
+    /// The kind in one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FailureKind::Timeout => "timeout",
+            FailureKind::Transport => "transport",
+            FailureKind::Protocol => "protocol",
+            FailureKind::Tool => "tool",
+            FailureKind::Cancelled => "cancelled",
+            FailureKind::Denied => "denied",
+        }
+    }
 }
 
 impl ToolFailure {
     /// A failure that says `message`.
     pub fn new(message: impl Into<String>) -> ToolFailure {
-        ToolFailure { message: message.into(), limit: None }
+        ToolFailure { message: message.into(), limit: None, kind: None }
     }
 
     /// The failure of a call that was refused because of a budget.
     pub fn refused(limit: LimitExceeded) -> ToolFailure {
-        ToolFailure { message: limit.to_string(), limit: Some(limit) }
+        ToolFailure { message: limit.to_string(), limit: Some(limit), kind: None }
+    }
+
+    /// The same failure, known to be of this kind.
+    #[must_use]
+    pub fn of_kind(self, kind: FailureKind) -> ToolFailure {
+        ToolFailure { kind: Some(kind), ..self }
     }
 }
 

@@ -14,8 +14,9 @@ use codemode_cells::{
 };
 use codemode_host_protocol::{
     Answer, BUDGETS, Budget, CapabilitySet, CellExecutionLimits, CellId, ClientToHost, DecodeError,
-    Envelope, ExecuteRequest, Hello, HostOffer, HostToClient, Known, Operation, OperationValue,
-    OutputTruncation, Rejection, RequestId, SessionBudgets, SessionId, Subject, negotiate,
+    Envelope, ExecuteRequest, HOST_TOOLS, Hello, HostOffer, HostToClient, Known, Operation,
+    OperationValue, OutputTruncation, Rejection, RequestId, SessionBudgets, SessionId, Subject,
+    negotiate,
 };
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
         outbox::Outbox,
         used_ids::UsedIds,
     },
+    mcp::Snapshot,
 };
 
 pub use end::ConnectionEnd;
@@ -141,6 +143,7 @@ impl Connection {
         };
         let has_budgets = agreed.capabilities.has(Known::Budgets);
         let has_discovery = agreed.capabilities.has(Known::Discovery);
+        let has_host_tools = agreed.capabilities.has(Known::HostTools);
         self.send(HostToClient::Ready {
             selected_version: agreed.version,
             capabilities: agreed.capabilities,
@@ -151,6 +154,8 @@ impl Connection {
             operations: Operations::new(Arc::clone(&self.outbox), has_budgets),
             has_budgets,
             has_discovery,
+            has_host_tools,
+            host_tools: HashMap::new(),
             used_ids: UsedIds::default(),
             sessions: HashMap::new(),
             closed_sessions: ClosedSessions::default(),
@@ -229,6 +234,10 @@ struct Open {
     has_budgets: bool,
     /// Whether the client has asked for discovery.
     has_discovery: bool,
+    /// Whether it has asked for the host's tools.
+    has_host_tools: bool,
+    /// The host's tools, as sessions were told them last.
+    host_tools: HashMap<SessionId, Snapshot>,
     sessions: HashMap<SessionId, InProcessCodeModeSession>,
     closed_sessions: ClosedSessions,
 }
@@ -261,6 +270,12 @@ impl Open {
             Operation::Usage { session_id } => self.session(&session_id).map(|session| {
                 let usage = Box::new(session.usage_now());
                 let value = OperationValue::SessionUsage { session_id, usage };
+                self.operations.answer(id, Answer::ok(value));
+            }),
+            Operation::Tools { .. } if !self.has_host_tools => Err(format!(
+                "invalid code-mode request: session/tools needs the capability {HOST_TOOLS}, which was not asked for"
+            )),
+            Operation::Tools { session_id } => self.tell_tools(session_id).map(|value| {
                 self.operations.answer(id, Answer::ok(value));
             }),
             Operation::Execute { session_id, request } => self.execute(id, session_id, request),
@@ -327,6 +342,17 @@ impl Open {
         Ok(OperationValue::SessionReady { session_id: id })
     }
 
+    /// Tells a session's client the host's tools: those that cells which it starts from now on have.
+    fn tell_tools(&mut self, session_id: SessionId) -> Result<OperationValue, String> {
+        self.session(&session_id)?;
+        let Some(snapshot) = self.host.tools() else {
+            return Ok(OperationValue::SessionTools { session_id, tools: Vec::new() });
+        };
+        let tools = snapshot.tools.clone();
+        self.host_tools.insert(session_id.clone(), snapshot);
+        Ok(OperationValue::SessionTools { session_id, tools })
+    }
+
     fn execute(
         &self,
         id: RequestId,
@@ -338,7 +364,11 @@ impl Open {
         let yield_time = request.yield_time();
         let ExecuteRequest { tool_call_id, enabled_tools, source, max_output_tokens, .. } = request;
         let delegate = Arc::new(CellDelegate::new(Arc::clone(&self.delegates), session_id.clone()));
-        let step = Arc::new(Step::new(enabled_tools, Arc::clone(&delegate) as _));
+        let runtime = Arc::clone(&delegate) as _;
+        let step = Arc::new(match self.host_tools.get(&session_id) {
+            Some(tools) => tools.clone().beside(enabled_tools, runtime),
+            None => Step::new(enabled_tools, runtime),
+        });
         let request = CellRequest {
             tool_call_id,
             source,
@@ -361,6 +391,7 @@ impl Open {
             .sessions
             .remove(&session_id)
             .ok_or_else(|| format!("unknown code-mode session {session_id}"))?;
+        self.host_tools.remove(&session_id);
         self.closed_sessions.insert(&session_id);
         let closed = session.shutdown();
         self.operations.shut_down(id, session_id, async move {

@@ -7,6 +7,8 @@ use codemode_host_protocol::{Budget, Budgets, Scope, SessionBudgets};
 use codemode_runtime_js::{Engine, EngineOptions, Isolation};
 use tokio::{runtime::Handle, sync::watch};
 
+use crate::mcp::{Config, DenyAll, Manager, ManagerOptions, Snapshot};
+
 /// A host: the engine that runs cells, and what sessions are allowed. Cheap to clone; all clones are one host.
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
@@ -15,6 +17,7 @@ struct Inner {
     engine: Engine,
     tokio: Handle,
     options: HostOptions,
+    servers: Option<Manager>,
     draining: watch::Sender<bool>,
 }
 
@@ -25,7 +28,17 @@ impl Host {
     /// Outside of a tokio runtime.
     pub fn new(mut options: HostOptions) -> Host {
         options.session.host.get_or_insert_with(|| HostLedger::new(options.limits));
+        let approver = Arc::new(DenyAll::because(
+            "a host has nobody to ask. Its user can start it with --approve and the name of the tool",
+        ));
+        let servers = (!options.servers.is_empty()).then(|| {
+            Manager::start(
+                options.servers.clone(),
+                ManagerOptions { approver, ..ManagerOptions::default() },
+            )
+        });
         Host(Arc::new(Inner {
+            servers,
             engine: Engine::with_options(EngineOptions {
                 isolation: options.isolation.clone(),
                 ..EngineOptions::default()
@@ -78,6 +91,18 @@ impl Host {
         options
     }
 
+    /// The tools that the host has itself, as they are now.
+    pub(crate) fn tools(&self) -> Option<Snapshot> {
+        self.0.servers.as_ref().map(Manager::snapshot)
+    }
+
+    /// Shuts down what the host has started beside cells. Takes seconds at most.
+    pub(crate) async fn end_servers(&self) {
+        if let Some(servers) = &self.0.servers {
+            servers.shutdown().await;
+        }
+    }
+
     /// How many clients there may be over WebSocket.
     pub(crate) fn max_connections(&self) -> usize {
         let limit = self.0.options.limits.of(Budget::Connections);
@@ -116,6 +141,9 @@ pub struct HostOptions {
     pub limits: Budgets,
     /// How long running cells have to come to an end once the host is told to stop.
     pub drain_grace: Duration,
+    /// MCP servers whose tools cells have beside those of their clients, where clients ask for them. The host executes
+    /// them itself.
+    pub servers: Config,
     /// What keeps cells from this process, and from each other. `codemode host` gives each session processes of its own;
     /// in a program of your own that takes a program to run in them, so it is a choice.
     pub isolation: Isolation,
@@ -136,6 +164,7 @@ impl Default for HostOptions {
                 .with(Budget::UnreadBytes, 1 << 30)
                 .with(Budget::Connections, 1_024),
             drain_grace: Duration::from_secs(5),
+            servers: Config::default(),
             isolation: Isolation::None,
         }
     }

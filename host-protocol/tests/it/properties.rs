@@ -427,6 +427,7 @@ fn operation() -> impl Strategy<Value = Operation> {
             }
         ),
         session_id().prop_map(|session_id| Operation::Usage { session_id }),
+        session_id().prop_map(|session_id| Operation::Tools { session_id }),
         session_id().prop_map(|session_id| Operation::Shutdown { session_id }),
     ]
 }
@@ -482,6 +483,8 @@ fn operation_value() -> impl Strategy<Value = OperationValue> {
         (session_id(), session_usage()).prop_map(|(session_id, usage)| {
             OperationValue::SessionUsage { session_id, usage: Box::new(usage) }
         }),
+        (session_id(), vec(tool_definition(), 0..3))
+            .prop_map(|(session_id, tools)| OperationValue::SessionTools { session_id, tools }),
         session_id().prop_map(|session_id| OperationValue::SessionClosed { session_id }),
     ]
 }

@@ -1,4 +1,4 @@
-//! Yes or no to a call, from the command line or the person at the terminal.
+//! Yes or no to a call, from the person at the terminal.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,55 +10,31 @@ use std::{
     },
 };
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     termios::{QueueSelector, tcflush},
 };
 use tokio::sync::Mutex;
 
-use super::{UsageError, printer::Happening};
+use super::printer::Happening;
 use crate::mcp::{Approver, ApproverFuture, Ask, Decision};
 
-/// Says yes to what `--approve` names, and asks the person at the terminal about the rest.
+/// Asks the person at the terminal, if there is one.
 pub(super) struct Approvals {
-    granted: GlobSet,
     /// Held while a question stands: one at a time.
     turn: Arc<Mutex<()>>,
     happenings: mpsc::Sender<Happening>,
 }
 
 impl Approvals {
-    /// `granted` are names of tools as `SERVER.TOOL`, with `*` for anything, or `all`.
-    pub(super) fn new(
-        granted: &[String],
-        happenings: mpsc::Sender<Happening>,
-    ) -> Result<Approvals, UsageError> {
-        let mut set = GlobSetBuilder::new();
-        for name in granted {
-            let glob = if name == "all" { "*" } else { name };
-            set.add(Glob::new(glob).map_err(|error| wrong(name, &error))?);
-            // A tool's name without its server's.
-            if !glob.contains('.') {
-                set.add(Glob::new(&format!("*.{glob}")).map_err(|error| wrong(name, &error))?);
-            }
-        }
-        let granted = set.build().map_err(|error| wrong(&granted.join(" "), &error))?;
-        Ok(Approvals { granted, turn: Arc::default(), happenings })
+    pub(super) fn new(happenings: mpsc::Sender<Happening>) -> Approvals {
+        Approvals { turn: Arc::default(), happenings }
     }
-}
-
-fn wrong(name: &str, error: &globset::Error) -> UsageError {
-    UsageError::new(format!("--approve {name}: {error}"))
-        .hint("name a tool as SERVER.TOOL, several with *, or say all")
 }
 
 impl Approver for Approvals {
     fn ask(&self, ask: Ask) -> ApproverFuture {
         let name = format!("{}.{}", ask.server, ask.tool);
-        if self.granted.is_match(&name) {
-            return Box::pin(async { Decision::Approved });
-        }
         let turn = Arc::clone(&self.turn);
         let happenings = self.happenings.clone();
         Box::pin(async move {
@@ -147,10 +123,6 @@ const MAX_ANSWER_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use codemode_host_protocol::{CellId, Json};
-
     use super::*;
 
     #[test]
@@ -165,40 +137,5 @@ mod tests {
         ] {
             assert_eq!(is_yes(line.as_bytes()), expected, "{line:?}");
         }
-    }
-
-    #[test]
-    fn what_was_named_is_granted() {
-        for (granted, expected) in [
-            ("all", true),
-            ("files.write_file", true),
-            ("files.*", true),
-            ("write_file", true),
-            ("write_*", true),
-            ("files.read_file", false),
-            ("other.*", false),
-            ("file", false),
-        ] {
-            let (happenings, _) = mpsc::channel();
-            let approvals = Approvals::new(&[granted.to_owned()], happenings).unwrap();
-            assert_eq!(approvals.granted.is_match("files.write_file"), expected, "{granted}");
-        }
-        let (happenings, _) = mpsc::channel();
-        assert!(Approvals::new(&[String::from("{")], happenings).is_err());
-    }
-
-    #[tokio::test]
-    async fn what_was_granted_is_not_asked() {
-        let (happenings, told) = mpsc::channel();
-        let approvals = Approvals::new(&[String::from("files.*")], happenings).unwrap();
-        let ask = Ask {
-            cell: CellId::from_number(1),
-            runtime_tool_call_id: String::from("1"),
-            server: String::from("files"),
-            tool: String::from("write_file"),
-            arguments: Json::null(),
-        };
-        assert_eq!(approvals.ask(ask).await, Decision::Approved);
-        assert!(told.try_recv().is_err());
     }
 }

@@ -10,7 +10,9 @@ use super::{
     budgets::{self, BudgetArguments},
     exit,
     isolation::IsolationKind,
-    report, units,
+    report,
+    servers::ServerArguments,
+    units,
 };
 use crate::{HostOptions, Listen, ServeError, ServeOptions, WebSocketOptions, serve};
 
@@ -49,6 +51,9 @@ pub(super) struct HostArguments {
     isolation: IsolationKind,
 
     #[command(flatten)]
+    servers: ServerArguments,
+
+    #[command(flatten)]
     budgets: BudgetArguments,
 
     /// What to log to stderr: off, error, warn, info, debug, trace, or a filter such as codemode_host=debug
@@ -72,6 +77,7 @@ pub(super) fn run_drop_in() -> Result<u8, UsageError> {
         allow_origin: Vec::new(),
         drain_grace: HostOptions::default().drain_grace,
         isolation: IsolationKind::OF_HOST,
+        servers: ServerArguments::default(),
         budgets: BudgetArguments::none(),
         log: "warn".to_owned(),
     })
@@ -82,6 +88,7 @@ pub(super) fn run(arguments: HostArguments) -> Result<u8, UsageError> {
     let mut host = HostOptions {
         drain_grace: arguments.drain_grace,
         isolation: arguments.isolation.isolation(),
+        servers: arguments.servers.load(None)?,
         ..HostOptions::default()
     };
     arguments.budgets.apply_to_host(&mut host);

@@ -53,11 +53,6 @@ pub(super) struct RunArguments {
     #[command(flatten)]
     servers: ServerArguments,
 
-    /// Let the cell call this tool without asking, where calls of it need a yes: SERVER.TOOL, with * for anything, or
-    /// all; may be repeated
-    #[arg(long, value_name = "TOOL", help_heading = "MCP servers")]
-    approve: Vec<String>,
-
     /// End the cell after this long, such as 500ms, 30s or 2m
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Limits")]
     timeout: Option<Duration>,
@@ -108,7 +103,7 @@ pub(super) fn run(arguments: RunArguments) -> Result<u8, UsageError> {
     let (printer, happenings, broken_pipe) = Printer::start(style)
         .map_err(|error| UsageError::new(format!("no thread can be started: {error}")))?;
     let workspace = workspace.observe_output(command_output(happenings.clone()));
-    let approver = Arc::new(Approvals::new(&arguments.approve, happenings.clone())?);
+    let approver = Arc::new(Approvals::new(happenings.clone()));
     let output = Output { happenings, broken_pipe };
     let result = tokio.block_on(async {
         let options = ManagerOptions { approver, ..ManagerOptions::default() };

@@ -14,6 +14,11 @@ pub(super) struct ServerArguments {
     /// clients use; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "MCP servers")]
     mcp_config: Vec<PathBuf>,
+
+    /// Let cells call this tool of a server without asking, where it needs a yes: SERVER.TOOL, with * for anything, or
+    /// all; may be repeated
+    #[arg(long, value_name = "TOOL", help_heading = "MCP servers")]
+    approve: Vec<String>,
 }
 
 impl ServerArguments {
@@ -25,7 +30,9 @@ impl ServerArguments {
     /// Reads the files. `call_timeout` holds for the calls of all servers, if given.
     pub(super) fn load(&self, call_timeout: Option<Duration>) -> Result<Config, UsageError> {
         let config = Config::load(&self.mcp_config)
-            .map_err(|error| UsageError::new(error.to_string()).hint(HINT))?;
+            .map_err(|error| UsageError::new(error.to_string()).hint(HINT))?
+            .with_approved(&self.approve)
+            .map_err(|fault| UsageError::new(format!("--approve {fault}")))?;
         Ok(match call_timeout {
             Some(timeout) => config.with_call_timeout(timeout),
             None => config,

@@ -116,6 +116,12 @@ fn answered(
         (Waiting::Usage(reply), Err(message)) => {
             send(Some(reply), Err(SessionError::Refused(message)));
         }
+        (Waiting::Tools(reply), Ok(OperationValue::SessionTools { tools, .. })) => {
+            send(Some(reply), Ok(tools));
+        }
+        (Waiting::Tools(reply), Err(message)) => {
+            send(Some(reply), Err(SessionError::Refused(message)));
+        }
         (Waiting::ShutDown { session, reply }, result) => {
             send(Some(reply), result.map(drop).map_err(SessionError::Refused));
             return tables.take_session(&session);

@@ -13,7 +13,7 @@ use codemode_cells::{
 };
 use codemode_host_protocol::{
     CellId, ExecuteRequest, Known, Operation, OutputTokens, RequestId, SessionId, SessionUsage,
-    WaitOutcome, WaitRequest,
+    ToolDefinition, WaitOutcome, WaitRequest,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -37,6 +37,25 @@ impl ClientSession {
     /// Its name in the connection.
     pub fn id(&self) -> &SessionId {
         &self.id
+    }
+
+    /// The tools that the host has itself, as they are now. Cells that are started after the answer have them beside
+    /// the tools of their step, and the host executes them: where both have a tool of one name, it is the step's.
+    ///
+    /// # Errors
+    /// When the session was shut down, or the host cannot be reached, or has no such thing.
+    ///
+    /// Cancel safety: the host may have told them all the same.
+    pub fn host_tools(&self) -> SessionFuture<Vec<ToolDefinition>> {
+        if self.shut_down.load(Ordering::Acquire) {
+            return Box::pin(std::future::ready(Err(SessionError::ShutDown)));
+        }
+        let (reply, answer) = oneshot::channel();
+        let request = Operation::Tools { session_id: self.id.clone() };
+        match self.shared.request(request, |_, _| Waiting::Tools(reply)) {
+            Ok(_) => Box::pin(received(answer)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 
     fn cell(&self, cell: &CellId) -> (SessionId, CellId) {

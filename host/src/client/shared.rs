@@ -12,7 +12,7 @@ use std::{
 use codemode_cells::{Delivery, SessionError, Step};
 use codemode_host_protocol::{
     CellId, ClientToHost, ContentItem, DelegateId, Known, Negotiated, Operation, RequestId,
-    RuntimeResponse, SessionId, SessionUsage, WaitOutcome,
+    RuntimeResponse, SessionId, SessionUsage, ToolDefinition, WaitOutcome,
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -210,6 +210,8 @@ pub(super) enum Waiting {
     ShutDown { session: SessionId, reply: Reply<()> },
     /// One who asks what a session has used.
     Usage(Reply<SessionUsage>),
+    /// One who asks for the host's tools.
+    Tools(Reply<Vec<ToolDefinition>>),
     /// One whose cell is to start.
     Started { session: SessionId, step: Arc<Step>, reply: Option<Reply<Started>> },
     /// One who wants a cell's first response, its next or its last.
@@ -240,6 +242,7 @@ impl Waiting {
                 drop(reply.send(Err(error)))
             }
             Waiting::Usage(reply) => drop(reply.send(Err(error))),
+            Waiting::Tools(reply) => drop(reply.send(Err(error))),
             Waiting::Started { reply, .. } => send(reply, Err(error)),
             Waiting::Response { reply, .. } => send(reply, Err(error)),
         }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use globset::{Glob, GlobSet, GlobSetBuilder};
 use url::Url;
 
 pub use self::{
@@ -29,6 +30,8 @@ pub struct Config {
     servers: BTreeMap<ServerName, ServerConfig>,
     /// How long a person has to answer when a call needs a yes; `None` for [`DEFAULT_APPROVAL_TIMEOUT`].
     approval_timeout: Option<Duration>,
+    /// What needs no yes, whatever else says so: `SERVER.TOOL`.
+    approved: GlobSet,
 }
 
 impl Config {
@@ -104,6 +107,36 @@ impl Config {
             server.call_timeout = timeout;
         }
         self
+    }
+
+    /// The same servers, with a yes given beforehand to the tools that `names` name: as `SERVER.TOOL` or `TOOL`, with
+    /// `*` for anything, or `all`.
+    ///
+    /// # Errors
+    /// [`Fault::Field`] for a name that is no glob.
+    pub fn with_approved(mut self, names: &[String]) -> Result<Config, Fault> {
+        let mut approved = GlobSetBuilder::new();
+        for name in names {
+            let wrong = |error: globset::Error| {
+                Fault::field(
+                    name.as_str(),
+                    format!("{error}; name a tool as SERVER.TOOL, or say all"),
+                )
+            };
+            let glob = if name == "all" { "*" } else { name };
+            approved.add(Glob::new(glob).map_err(wrong)?);
+            if !glob.contains('.') {
+                approved.add(Glob::new(&format!("*.{glob}")).map_err(wrong)?);
+            }
+        }
+        let wrong = |error: globset::Error| Fault::field("approved", error.to_string());
+        self.approved = approved.build().map_err(wrong)?;
+        Ok(self)
+    }
+
+    /// Whether a yes was given beforehand.
+    pub(super) fn approves(&self, server: &str, tool: &str) -> bool {
+        self.approved.is_match(format!("{server}.{tool}"))
     }
 
     /// The servers, in the order of their names.

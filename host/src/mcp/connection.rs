@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use codemode_host_protocol::{Json, ToolInvocation};
+use codemode_host_protocol::{FailureKind, Json, ToolInvocation};
 use parking_lot::Mutex;
 use rmcp::{
     ErrorData, Peer, RoleClient,
@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
-    FailureKind, ToolRules,
+    ToolRules,
     failure::Failure,
     handler::{OpenCall, Shared},
     http,

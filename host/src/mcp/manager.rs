@@ -138,7 +138,11 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A step of these tools and of `tools`, which `runtime` executes. It also gets the cells' notifications.
-    pub fn beside(self, mut tools: Vec<ToolDefinition>, runtime: Arc<dyn ToolRuntime>) -> Step {
+    ///
+    /// Where both have a tool of one name, it is that of `tools`.
+    pub fn beside(mut self, mut tools: Vec<ToolDefinition>, runtime: Arc<dyn ToolRuntime>) -> Step {
+        let taken: HashSet<&ToolName> = tools.iter().map(|tool| &tool.tool_name).collect();
+        self.tools.retain(|tool| !taken.contains(&tool.tool_name));
         let names = self.tools.iter().map(|tool| tool.tool_name.clone()).collect();
         tools.extend(self.tools);
         Step::new(tools, Arc::new(Both { names, servers: self.runtime, other: runtime }))
@@ -199,7 +203,7 @@ pub enum ServerState {
 /// The servers of one configuration.
 struct Generation {
     servers: Vec<Arc<Server>>,
-    approval_timeout: Duration,
+    config: Config,
 }
 
 impl Generation {
@@ -208,7 +212,7 @@ impl Generation {
             .servers()
             .map(|server| Server::start(server.clone(), Arc::clone(&options.upstream)))
             .collect();
-        Generation { servers, approval_timeout: config.approval_timeout() }
+        Generation { servers, config: config.clone() }
     }
 
     fn stop(&self) {
@@ -238,13 +242,16 @@ impl Generation {
                 definitions.push(definition.clone());
                 let target = Target {
                     server: Arc::clone(server),
-                    needs_approval: tool.needs_approval,
+                    needs_approval: tool.needs_approval
+                        && !self
+                            .config
+                            .approves(server.config.name.as_str(), &definition.tool_name.name),
                     structured: tool.structured,
                 };
                 targets.insert(definition.tool_name.clone(), target);
             }
         }
-        let runtime = Tools { targets, approver, approval_timeout: self.approval_timeout };
+        let runtime = Tools { targets, approver, approval_timeout: self.config.approval_timeout() };
         Snapshot { tools: definitions, runtime: Arc::new(runtime), warnings }
     }
 }

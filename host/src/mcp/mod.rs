@@ -21,7 +21,6 @@ pub use self::{
         Fault, HttpConfig, OauthConfig, ServerConfig, ServerName, StdioConfig, ToolRules,
         Transport, Treatment,
     },
-    failure::FailureKind,
     login::{LoginError, log_in},
     manager::{Manager, ManagerOptions, ServerState, ServerStatus, Snapshot},
     upstream::{NoUpstream, Upstream, UpstreamFuture},

@@ -1,10 +1,10 @@
 //! What a call gives the cell.
 
-use codemode_host_protocol::Json;
+use codemode_host_protocol::{FailureKind, Json};
 use rmcp::model::{CallToolResult, ServerResult};
 use serde_json::{Map, Value, json};
 
-use super::{FailureKind, failure::Failure};
+use super::failure::Failure;
 
 /// The result of a call as one JSON value.
 ///

@@ -7,9 +7,9 @@ use std::{
 };
 
 use codemode_cells::{ToolFuture, ToolRuntime};
-use codemode_host_protocol::{CellId, Json, ToolFailure, ToolInvocation, ToolName};
+use codemode_host_protocol::{CellId, FailureKind, Json, ToolInvocation, ToolName};
 
-use super::{Approver, Ask, Decision, FailureKind, failure::Failure, server::Server};
+use super::{Approver, Ask, Decision, failure::Failure, server::Server};
 
 /// The tools of one snapshot.
 pub(super) struct Tools {
@@ -30,7 +30,7 @@ impl ToolRuntime for Tools {
     fn invoke(&self, call: ToolInvocation) -> ToolFuture<Json> {
         let Some(target) = self.targets.get(&call.tool_name).cloned() else {
             let message = format!("no MCP server has a tool {}", call.tool_name);
-            return Box::pin(async { Err(ToolFailure::new(message)) });
+            return Box::pin(async { Err(Failure::new(FailureKind::Protocol, message).into()) });
         };
         let (approver, limit) = (Arc::clone(&self.approver), self.approval_timeout);
         Box::pin(async move {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use codemode_host_protocol::{Json, ToolInvocation};
+use codemode_host_protocol::{FailureKind, Json, ToolInvocation};
 use rmcp::{
     RoleClient, ServiceExt as _,
     service::{ClientInitializeError, RunningService},
@@ -13,7 +13,7 @@ use rmcp::{
 use tokio::sync::watch;
 
 use super::{
-    FailureKind, ServerConfig, ServerState, ServerStatus, Transport, Upstream,
+    ServerConfig, ServerState, ServerStatus, Transport, Upstream,
     connection::Connection,
     failure::Failure,
     handler::{Handler, Shared},

@@ -47,11 +47,13 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let host = Host::new(options.host);
     let stopped = stop_on_signal(host.clone())?;
-    tokio::select! {
+    let served = tokio::select! {
         served = serve_host(&host, options.listen, options.web_socket, listening) => served,
         // Dropping what serves ends the connections and their sessions.
         () = stopped => Err(ServeError::Stopped),
-    }
+    };
+    host.end_servers().await;
+    served
 }
 
 async fn serve_host(

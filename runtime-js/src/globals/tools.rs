@@ -90,6 +90,11 @@ pub(crate) fn settle(
     }
     let key = v8::String::new(scope, "tool")?;
     error.create_data_property(scope, key.into(), tool.into())?;
+    if let Some(kind) = failure.kind {
+        let key = v8::String::new(scope, "kind")?;
+        let kind = v8::String::new(scope, kind.name())?;
+        error.create_data_property(scope, key.into(), kind.into())?;
+    }
     if let Some(limit) = &failure.limit {
         mark_refused(scope, error, limit)?;
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use codemode_host_protocol::{
-    Budget, ContentItem, ImageDetail, Json, LimitExceeded, MAX_DEPTH, ToolFailure,
+    Budget, ContentItem, FailureKind, ImageDetail, Json, LimitExceeded, MAX_DEPTH, ToolFailure,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -181,7 +181,10 @@ impl ToWorker {
                 let call = call.0;
                 match result {
                     Ok(value) => Frame::new(&ToHead::Result { cell, call }, value.text()),
-                    Err(failure) => Frame::new(&ToHead::Failure { cell, call }, failure.message),
+                    Err(failure) => {
+                        let kind = failure.kind;
+                        Frame::new(&ToHead::Failure { cell, call, kind }, failure.message)
+                    }
                 }
             }
             ToWorker::Terminate { cell } => Frame::new(&ToHead::Terminate { cell }, ""),
@@ -211,8 +214,8 @@ impl ToWorker {
             ToHead::Result { cell, call } => {
                 ToWorker::Deliver { cell, call: CallId(call), result: Ok(json(body)?) }
             }
-            ToHead::Failure { cell, call } => {
-                let result = Err(ToolFailure::new(text(body)?));
+            ToHead::Failure { cell, call, kind } => {
+                let result = Err(ToolFailure { kind, ..ToolFailure::new(text(body)?) });
                 ToWorker::Deliver { cell, call: CallId(call), result }
             }
             ToHead::Terminate { cell } => ToWorker::Terminate { cell },
@@ -422,7 +425,7 @@ enum ToHead {
     Forget { catalog: u64 },
     Start { cell: u64, catalog: u64, setting: Setting },
     Result { cell: u64, call: u64 },
-    Failure { cell: u64, call: u64 },
+    Failure { cell: u64, call: u64, kind: Option<FailureKind> },
     Terminate { cell: u64 },
     Loaded { cell: u64, found: bool },
     Taken { cell: u64 },

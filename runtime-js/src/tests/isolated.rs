@@ -43,6 +43,16 @@ fn large_values_pass_through() {
 }
 
 #[test]
+fn the_kind_of_a_failed_call_arrives() {
+    let source = "
+        const kind = input => tools.fail(input).catch(error => error.kind);
+        text(await Promise.all(['timeout', 'denied', 'other'].map(kind)));
+    ";
+    let report = Trial::start_in(&ISOLATED, spec(source)).finish();
+    assert_eq!(report.shown, [r#"["timeout","denied",null]"#]);
+}
+
+#[test]
 fn a_cell_that_cannot_be_interrupted_is_ended_with_its_process() {
     let trial = Trial::start_in(&ISOLATED, spec("text('on'); new Array(3e8).fill(0);"));
     assert!(matches!(trial.next(), Event::Output(_)));

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use codemode_host_protocol::{ContentItem, Json, ToolDefinition, ToolFailure, ToolKind, ToolName};
+use codemode_host_protocol::{
+    ContentItem, FailureKind, Json, ToolDefinition, ToolFailure, ToolKind, ToolName,
+};
 
 use crate::{
     Cell, CellSpec, End, Engine, EngineOptions, Event, Isolation, Limits, Outcome, ToolCatalog,
@@ -94,7 +96,14 @@ impl Trial {
                     let input = call.input.unwrap_or_else(Json::null);
                     let answer = match call.tool.name.as_str() {
                         "echo" => Ok(input),
-                        "fail" => Err(ToolFailure::new("denied")),
+                        "fail" => {
+                            let failure = ToolFailure::new("denied");
+                            let mut kinds = FailureKind::ALL.into_iter();
+                            Err(match kinds.find(|kind| input.text().contains(kind.name())) {
+                                Some(kind) => failure.of_kind(kind),
+                                None => failure,
+                            })
+                        }
                         "never" => continue,
                         name => panic!("{name} was called"),
                     };

@@ -258,3 +258,22 @@ fn files_are_joined() {
     let error = Config::load([folder.path().join("none")]).unwrap_err();
     assert!(matches!(error.fault, Fault::Unreadable(_)), "{error}");
 }
+
+#[test]
+fn what_was_named_is_approved_beforehand() {
+    for (name, expected) in [
+        ("all", true),
+        ("files.write_file", true),
+        ("files.*", true),
+        ("write_file", true),
+        ("write_*", true),
+        ("files.read_file", false),
+        ("other.*", false),
+        ("file", false),
+    ] {
+        let config = Config::default().with_approved(&[name.to_owned()]).unwrap();
+        assert_eq!(config.approves("files", "write_file"), expected, "{name}");
+    }
+    let fault = Config::default().with_approved(&[String::from("{")]).unwrap_err();
+    assert!(fault.to_string().starts_with("{: "), "{fault}");
+}

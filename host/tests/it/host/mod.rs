@@ -4,7 +4,7 @@ mod bursts;
 mod client;
 #[allow(dead_code, reason = "the tests of `cells` need more of it")]
 #[path = "../../../../cells/tests/it/desk.rs"]
-mod desk;
+pub(crate) mod desk;
 mod endings;
 mod frames;
 mod raw;
