@@ -1,18 +1,27 @@
 //! The handle of a running cell.
 
 use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use codemode_host_protocol::{Json, ToolFailure};
+use parking_lot::Mutex;
 
 #[cfg(target_os = "linux")]
 use crate::process::remote_cell::RemoteCell;
-use crate::{CallId, cpu::CpuTime, inbox::Inbox, worker::Worker};
+use crate::{
+    CallId, End, Event, EventSink, Limits, Usage,
+    cpu::CpuTime,
+    inbox::{Inbox, Put},
+    run,
+    worker::Worker,
+};
 
 /// A running cell. Cheap to clone; the cell is terminated when the last clone is dropped.
 #[derive(Clone)]
@@ -41,7 +50,7 @@ impl Cell {
     /// Never blocks on the cell; callable from any thread, also from within its [`EventSink`](crate::EventSink).
     pub fn deliver(&self, call: CallId, result: Result<Json, ToolFailure>) -> bool {
         match &*self.0 {
-            Guard::Here(shared) => shared.inbox.deliver(call, result),
+            Guard::Here(shared) => shared.deliver(call, result),
             #[cfg(target_os = "linux")]
             Guard::Remote(cell) => cell.deliver(call, result),
         }
@@ -53,7 +62,7 @@ impl Cell {
         self.0.terminate();
     }
 
-    /// The processor time that the cell's thread has used for it until now, or until its end.
+    /// The processor time that has been used for the cell until now, or until its end.
     pub fn cpu_time(&self) -> Duration {
         match &*self.0 {
             Guard::Here(shared) => shared.cpu.used(),
@@ -62,11 +71,11 @@ impl Cell {
         }
     }
 
-    /// Whether its code runs now, and does not wait for anything.
+    /// Whether its code runs now.
     #[cfg(target_os = "linux")]
     pub(crate) fn is_busy(&self) -> bool {
         match &*self.0 {
-            Guard::Here(shared) => !shared.inbox.is_waited_for(),
+            Guard::Here(shared) => shared.runs(),
             Guard::Remote(_) => false,
         }
     }
@@ -79,6 +88,23 @@ impl Cell {
         match &*self.0 {
             Guard::Here(_) => None,
             Guard::Remote(cell) => Some(cell.process()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Cell {
+    /// Whether nothing runs in its isolate.
+    pub(crate) fn rests(&self) -> bool {
+        matches!(&*self.0, Guard::Here(shared) if shared.worker.get().is_some_and(Worker::rests))
+    }
+
+    pub(crate) fn shares_an_isolate_with(&self, other: &Cell) -> bool {
+        match (&*self.0, &*other.0) {
+            (Guard::Here(one), Guard::Here(other)) => {
+                one.worker.get().zip(other.worker.get()).is_some_and(|(one, other)| one.is(other))
+            }
+            _ => false,
         }
     }
 }
@@ -119,28 +145,107 @@ pub(crate) struct Shared {
     pub(crate) id: u64,
     pub(crate) inbox: Inbox,
     pub(crate) cpu: CpuTime,
-    worker: Worker,
+    /// The worker, once it has one.
+    worker: OnceLock<Worker>,
     stop: AtomicU8,
+    lying: Mutex<Option<Lying>>,
+}
+
+/// What is needed to end a cell that has no isolate yet, or waits in one in which another one runs.
+pub(crate) struct Lying {
+    pub(crate) sink: Box<dyn EventSink>,
+    pub(crate) stored: BTreeMap<String, Json>,
+    /// All but the wall time.
+    pub(crate) usage: Usage,
+    pub(crate) limits: Limits,
+    pub(crate) started: Instant,
 }
 
 impl Shared {
-    pub(crate) fn new(id: u64, worker: Worker) -> Shared {
+    pub(crate) fn new(id: u64) -> Shared {
         Shared {
             id,
             inbox: Inbox::default(),
             cpu: CpuTime::default(),
-            worker,
+            worker: OnceLock::new(),
             stop: AtomicU8::new(0),
+            lying: Mutex::default(),
         }
     }
 
+    fn deliver(&self, call: CallId, result: Result<Json, ToolFailure>) -> bool {
+        let put = self.inbox.deliver(call, result);
+        if put == Put::Wakes
+            && let Some(worker) = self.worker.get()
+        {
+            worker.wake(self.id);
+        }
+        put != Put::Refused
+    }
+
+    /// The cell has a worker now.
+    pub(crate) fn belongs_to(&self, worker: &Worker) {
+        let _ = self.worker.set(worker.clone());
+    }
+
+    /// The cell waits, and its thread may be busy with another one meanwhile.
+    pub(crate) fn lie_down(&self, lying: Lying) {
+        *self.lying.lock() = Some(lying);
+    }
+
+    /// The cell goes on. `None` when it has been ended.
+    pub(crate) fn get_up(&self) -> Option<Lying> {
+        self.lying.lock().take()
+    }
+
     /// Ends the cell from outside. The first reason stands.
-    pub(crate) fn stop(&self, why: Stop) {
+    pub(crate) fn stop(self: &Arc<Shared>, why: Stop) {
         if self.stop.compare_exchange(0, why as u8, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return;
         }
-        self.inbox.stop();
-        self.worker.interrupt(self.id);
+        if self.inbox.stop() == Put::Refused {
+            return;
+        }
+        let interrupt = match self.worker.get() {
+            Some(worker) => {
+                worker.wake_first(self.id);
+                worker.interrupt(self.id)
+            }
+            None => Interrupt::AnotherRuns,
+        };
+        if interrupt == Interrupt::AnotherRuns && self.lying.lock().is_some() {
+            let cell = Arc::clone(self);
+            // Whoever stops the cell must not be made to hear of it. Without a thread, it ends when the other one rests.
+            let _ = std::thread::Builder::new()
+                .name(String::from("codemode-end"))
+                .stack_size(ENDING_STACK_BYTES)
+                .spawn(move || cell.end_lying(why));
+        }
+    }
+
+    /// Ends the cell if it was stopped before it lay down.
+    pub(crate) fn end_if_stopped(&self) {
+        if let Some(why) = self.stopped() {
+            self.end_lying(why);
+        }
+    }
+
+    /// Ends the cell while it waits, without its isolate.
+    fn end_lying(&self, why: Stop) {
+        let Some(Lying { mut sink, stored, usage, limits, started }) = self.get_up() else {
+            return;
+        };
+        self.inbox.close();
+        let usage = Usage { wall: started.elapsed(), ..usage };
+        let outcome = run::outcome_of_stop(why, &limits, &usage);
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            sink.event(Event::End(End { outcome, stored, usage }));
+        }));
+    }
+
+    #[cfg(target_os = "linux")]
+    fn runs(&self) -> bool {
+        self.worker.get().is_some_and(|worker| worker.runs(self.id))
     }
 
     /// Why the cell was ended from outside, if it was.
@@ -154,6 +259,15 @@ impl Shared {
     }
 }
 
+/// What became of an interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupt {
+    /// The cell was running, or nothing was: it will hear of it at once.
+    Done,
+    /// Its thread is busy with another cell, or it has none yet.
+    AnotherRuns,
+}
+
 /// Why a cell is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -162,3 +276,6 @@ pub(crate) enum Stop {
     Time = 2,
     Cpu = 3,
 }
+
+/// For an [`EventSink`] that is told one thing.
+const ENDING_STACK_BYTES: usize = 256 << 10;

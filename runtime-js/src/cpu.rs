@@ -9,39 +9,46 @@ use nix::{
 };
 use parking_lot::Mutex;
 
-/// The processor time of one cell, which any thread can read. That of the thread that it runs on, while it does.
+/// The processor time of one cell, which any thread can read. That of the thread that it runs on, while it does; a thread
+/// that waits for this cell alone may stand for it meanwhile, since it uses none.
 #[derive(Debug, Default)]
 pub(crate) struct CpuTime(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum State {
-    /// It has no thread yet.
-    #[default]
-    Waits,
-    /// It runs on the thread with this clock, which showed `from` at its start.
+    /// No thread works for it. It has used so much.
+    Rests(Duration),
+    /// It runs on the thread with this clock, which would have shown `from` at its start, had it done nothing else since.
     Runs { clock: ClockId, from: Duration },
-    /// It used so much.
-    Ended(Duration),
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::Rests(Duration::ZERO)
+    }
 }
 
 impl CpuTime {
-    /// The cell begins, on this thread.
-    pub(crate) fn begin(&self) {
-        let clock = this_threads_clock();
-        *self.0.lock() = State::Runs { clock, from: read(clock) };
-    }
-
-    /// The cell has ended, on the thread on which it began.
-    pub(crate) fn end(&self) -> Duration {
+    /// The cell begins or goes on, on this thread. Returns what it had used before.
+    pub(crate) fn begin(&self) -> Duration {
         let mut state = self.0.lock();
         let used = state.used();
-        *state = State::Ended(used);
+        let clock = this_threads_clock();
+        *state = State::Runs { clock, from: read(clock).saturating_sub(used) };
+        used
+    }
+
+    /// The thread does something else from now on, or nothing. Returns what the cell has used.
+    pub(crate) fn rest(&self) -> Duration {
+        let mut state = self.0.lock();
+        let used = state.used();
+        *state = State::Rests(used);
         used
     }
 
     /// How much the cell has used.
     pub(crate) fn used(&self) -> Duration {
-        // The lock keeps the cell from ending, and so its thread from going, while its clock is read.
+        // The lock keeps the cell from coming to rest, and so its thread from going, while its clock is read.
         self.0.lock().used()
     }
 }
@@ -49,9 +56,8 @@ impl CpuTime {
 impl State {
     fn used(&self) -> Duration {
         match self {
-            State::Waits => Duration::ZERO,
+            State::Rests(used) => *used,
             State::Runs { clock, from } => read(*clock).saturating_sub(*from),
-            State::Ended(used) => *used,
         }
     }
 }
@@ -103,7 +109,7 @@ mod tests {
                 time.begin();
                 begun.send(()).unwrap();
                 while stop.try_recv().is_err() {}
-                let used = time.end();
+                let used = time.rest();
                 assert!(used <= read(this_threads_clock()) - before);
             }
         });

@@ -71,6 +71,11 @@ impl Engine {
         Tenant::new(self.clone(), meter)
     }
 
+    /// How many cells of a tenant have isolates of their own.
+    pub(crate) fn cells_alone(&self) -> usize {
+        self.0.options.cells_alone
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }
@@ -121,6 +126,9 @@ pub struct EngineOptions {
     pub warm_isolates: usize,
     /// The heap limit those isolates have, in bytes. A cell with another limit gets a new isolate.
     pub warm_heap_bytes: usize,
+    /// How many cells of a tenant that live at a time have an isolate each. Those beyond go where others wait, for a fourth of the
+    /// memory; a busy cell keeps those waiting that share its isolate.
+    pub cells_alone: usize,
     /// What keeps a cell from the rest of this process.
     pub isolation: Isolation,
 }
@@ -142,6 +150,7 @@ impl Default for EngineOptions {
         EngineOptions {
             warm_isolates: 1,
             warm_heap_bytes: crate::Limits::default().heap_bytes,
+            cells_alone: 8,
             isolation: Isolation::None,
         }
     }

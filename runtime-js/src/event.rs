@@ -9,11 +9,21 @@ use crate::CellError;
 
 /// Receives a cell's events.
 ///
-/// Called on the cell's own thread, in the order in which things happen, [`Event::End`] last and exactly
-/// once. While a call lasts the cell stands still: hand the event on and return.
+/// Called on the thread that runs the cell, in the order in which things happen, [`Event::End`] last and exactly
+/// once; that of a cell which is ended while it waits may come from another thread. While a call lasts the cell stands still,
+/// and others that share its isolate: hand the event on and return.
 pub trait EventSink: Send + 'static {
-    /// Called on the cell's own thread when its code is about to run.
-    fn begin(&mut self) {}
+    /// The cell's code is about to run on the calling thread, for the first time or again. It has used so much processor
+    /// time before.
+    fn begin(&mut self, used: Duration) {
+        let _ = used;
+    }
+
+    /// The calling thread turns to other cells. This one has used so much processor time. Not called for a cell that has a
+    /// thread for itself.
+    fn rest(&mut self, used: Duration) {
+        let _ = used;
+    }
 
     /// Takes one event.
     fn event(&mut self, event: Event);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use codemode_host_protocol::{Json, ToolFailure};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::CallId;
 
@@ -14,17 +14,14 @@ use crate::CallId;
 ///
 /// Whoever records what [`Inbox::next`] returned has recorded the run.
 #[derive(Default)]
-pub(crate) struct Inbox {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+pub(crate) struct Inbox(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Input>,
     open: HashSet<CallId>,
     closed: bool,
-    /// Whether the cell waits for the next input.
+    /// Whether the cell found nothing, and waits to be woken.
     waited_for: bool,
 }
 
@@ -32,69 +29,70 @@ struct State {
 pub(crate) enum Input {
     /// The answer to an open tool call.
     ToolResult(CallId, Result<Json, ToolFailure>),
-    /// The deadline that `next` was given has passed.
+    /// A timer of the cell's is due.
     TimerDue,
     /// The cell is to end; why, its handle knows.
     Stop,
 }
 
+/// What became of something that was put into an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// Nobody takes it.
+    Refused,
+    /// The cell will find it when it looks next.
+    Waits,
+    /// The cell has to be woken.
+    Wakes,
+}
+
 impl Inbox {
     /// Opens a call, so that an answer to it is accepted once.
     pub(crate) fn open(&self, call: CallId) {
-        self.state.lock().open.insert(call);
+        self.0.lock().open.insert(call);
     }
 
-    /// Takes the answer to an open call. `false` if there is no such call.
-    pub(crate) fn deliver(&self, call: CallId, result: Result<Json, ToolFailure>) -> bool {
-        let mut state = self.state.lock();
+    /// Takes the answer to an open call.
+    pub(crate) fn deliver(&self, call: CallId, result: Result<Json, ToolFailure>) -> Put {
+        let mut state = self.0.lock();
         if !state.open.remove(&call) {
-            return false;
+            return Put::Refused;
         }
-        state.queue.push_back(Input::ToolResult(call, result));
-        self.changed.notify_one();
-        true
+        state.put(Input::ToolResult(call, result))
     }
 
-    pub(crate) fn stop(&self) {
-        let mut state = self.state.lock();
-        if !state.closed {
-            state.queue.push_back(Input::Stop);
-            self.changed.notify_one();
-        }
+    pub(crate) fn stop(&self) -> Put {
+        let mut state = self.0.lock();
+        if state.closed { Put::Refused } else { state.put(Input::Stop) }
     }
 
-    /// The next input; waits for one until `deadline`. Inputs that came before the deadline go first.
-    pub(crate) fn next(&self, deadline: Option<Instant>) -> Input {
-        let mut state = self.state.lock();
-        loop {
-            state.waited_for = state.queue.is_empty();
-            if let Some(input) = state.queue.pop_front() {
-                return input;
-            }
-            match deadline {
-                None => self.changed.wait(&mut state),
-                Some(at) => {
-                    if self.changed.wait_until(&mut state, at).timed_out() && state.queue.is_empty()
-                    {
-                        state.waited_for = false;
-                        return Input::TimerDue;
-                    }
-                }
-            }
+    /// The next input, if there is one; `due` is when a timer of the cell's is. Inputs that came before it go first. A cell
+    /// that finds nothing is woken when something comes.
+    pub(crate) fn next(&self, due: Option<Instant>) -> Option<Input> {
+        let mut state = self.0.lock();
+        state.waited_for = false;
+        if let Some(input) = state.queue.pop_front() {
+            return Some(input);
         }
-    }
-
-    /// Whether the cell does nothing but wait for the next input.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn is_waited_for(&self) -> bool {
-        self.state.lock().waited_for
+        if due.is_some_and(|due| due <= Instant::now()) {
+            return Some(Input::TimerDue);
+        }
+        state.waited_for = true;
+        None
     }
 
     /// Refuses everything from now on.
     pub(crate) fn close(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.0.lock();
         state.closed = true;
         state.open.clear();
         state.queue.clear();
+    }
+}
+
+impl State {
+    fn put(&mut self, input: Input) -> Put {
+        self.queue.push_back(input);
+        if std::mem::take(&mut self.waited_for) { Put::Wakes } else { Put::Waits }
     }
 }

@@ -37,6 +37,7 @@ mod error;
 mod event;
 mod globals;
 mod hints;
+mod home;
 mod inbox;
 mod limits;
 mod meter;

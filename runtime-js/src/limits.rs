@@ -16,14 +16,25 @@ use parking_lot::Mutex;
 use crate::meter::Meter;
 
 /// Watches the memory of one isolate, and ends what it runs when that goes over the limit.
+///
+/// Of an isolate with several cells, what they hold is told apart by when it came: a cell is charged with what there is
+/// more at the end of its turn than at the beginning. What others left behind and is collected meanwhile is to its favour.
 pub(crate) struct HeapGuard {
     limit_bytes: usize,
     exceeded: AtomicBool,
+    /// Whether V8 was given more room than one cell may have.
+    is_loose: AtomicBool,
+    /// Whether the running cell's heap is about to be collected to see what of it is alive.
+    is_judged: AtomicBool,
     /// The heap as the collector last saw it.
     heap: AtomicUsize,
+    /// What of it is not the running cell's.
+    heap_base: AtomicUsize,
     heap_peak: AtomicUsize,
     /// Bytes in array buffers now.
     buffers: AtomicUsize,
+    /// What of them is not the running cell's.
+    buffers_base: AtomicUsize,
     buffers_peak: AtomicUsize,
     buffer_limit: AtomicUsize,
     /// Those of them that the tenant's meter counts: not what is left of cells that have ended.
@@ -31,7 +42,7 @@ pub(crate) struct HeapGuard {
     /// Why an array buffer was refused last.
     refused: Mutex<Option<LimitExceeded>>,
     /// The tenant's limit that the heap went over, with those of the other cells.
-    tenant_exceeded: OnceLock<LimitExceeded>,
+    tenant_exceeded: Mutex<Option<LimitExceeded>>,
     /// Whether a cell runs. Of what is done for the next one nobody keeps account.
     active: AtomicBool,
     /// What the tenant's cells use. An isolate has one tenant.
@@ -39,11 +50,22 @@ pub(crate) struct HeapGuard {
     isolate: OnceLock<v8::IsolateHandle>,
 }
 
-/// The most memory that a cell had.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peak {
-    pub(crate) heap_bytes: usize,
-    pub(crate) buffer_bytes: usize,
+/// What a cell holds of its isolate's memory between its turns, and the most that it held.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Share {
+    heap: usize,
+    buffers: usize,
+    pub(crate) heap_peak: usize,
+    pub(crate) buffers_peak: usize,
+    /// Why an array buffer was refused last.
+    refused: Option<LimitExceeded>,
+}
+
+/// Whether a cell has its isolate for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenure {
+    Alone,
+    Shared,
 }
 
 impl HeapGuard {
@@ -51,14 +73,18 @@ impl HeapGuard {
         HeapGuard {
             limit_bytes: limit_bytes.max(MIN_HEAP_BYTES),
             exceeded: AtomicBool::new(false),
+            is_loose: AtomicBool::new(false),
+            is_judged: AtomicBool::new(false),
             heap: AtomicUsize::new(0),
+            heap_base: AtomicUsize::new(0),
             heap_peak: AtomicUsize::new(0),
             buffers: AtomicUsize::new(0),
+            buffers_base: AtomicUsize::new(0),
             buffers_peak: AtomicUsize::new(0),
             buffer_limit: AtomicUsize::new(usize::MAX),
             metered_buffers: AtomicUsize::new(0),
             refused: Mutex::new(None),
-            tenant_exceeded: OnceLock::new(),
+            tenant_exceeded: Mutex::new(None),
             active: AtomicBool::new(false),
             meter: OnceLock::new(),
             isolate: OnceLock::new(),
@@ -84,39 +110,79 @@ impl HeapGuard {
         isolate
     }
 
-    /// A cell begins.
-    pub(crate) fn begin(&self, meter: Arc<Meter>, buffer_limit: usize) {
-        let _ = self.meter.set(meter);
-        self.buffer_limit.store(buffer_limit, Ordering::Relaxed);
-        self.heap_peak.store(0, Ordering::Relaxed);
-        self.buffers_peak.store(0, Ordering::Relaxed);
-        *self.refused.lock() = None;
+    /// A cell's turn begins, which may have so many bytes in array buffers.
+    pub(crate) fn enter(
+        &self,
+        isolate: &mut v8::Isolate,
+        meter: &Arc<Meter>,
+        share: &Share,
+        buffer_limit: usize,
+        tenure: Tenure,
+    ) {
+        let (heap_base, buffers_base) = match tenure {
+            Tenure::Alone => (0, 0),
+            Tenure::Shared => {
+                let (heap, buffers) = self.held(isolate);
+                (heap.saturating_sub(share.heap), buffers.saturating_sub(share.buffers))
+            }
+        };
+        let _ = self.meter.set(Arc::clone(meter));
+        self.heap_base.store(heap_base, Ordering::Relaxed);
+        self.buffers_base.store(buffers_base, Ordering::Relaxed);
+        self.buffer_limit.store(buffers_base.saturating_add(buffer_limit), Ordering::Relaxed);
+        self.heap_peak.store(share.heap_peak, Ordering::Relaxed);
+        self.buffers_peak.store(share.buffers_peak, Ordering::Relaxed);
+        *self.refused.lock() = share.refused;
         self.active.store(true, Ordering::Relaxed);
     }
 
-    /// The cell has ended: what it leaves is no part of what its tenant's cells use.
-    pub(crate) fn end(&self) -> Peak {
+    /// The turn is over. What the cell holds is looked at where there are others to hold something too.
+    pub(crate) fn leave(&self, isolate: &mut v8::Isolate, tenure: Tenure) -> Share {
+        let (heap, buffers) = match tenure {
+            Tenure::Alone => (0, 0),
+            Tenure::Shared => self.held(isolate),
+        };
+        // Between turns the isolate works for us.
+        self.buffer_limit.store(usize::MAX, Ordering::Relaxed);
+        let heap_base = self.heap_base.swap(usize::MAX, Ordering::Relaxed);
+        Share {
+            heap: heap.saturating_sub(heap_base),
+            buffers: buffers.saturating_sub(self.buffers_base.load(Ordering::Relaxed)),
+            heap_peak: self.heap_peak.load(Ordering::Relaxed),
+            buffers_peak: self.buffers_peak.load(Ordering::Relaxed),
+            refused: self.refused.lock().take(),
+        }
+    }
+
+    /// What the one cell holds that had the isolate for itself until now.
+    pub(crate) fn share_of_first(&self, isolate: &mut v8::Isolate, share: &mut Share) {
+        (share.heap, share.buffers) = self.held(isolate);
+    }
+
+    fn held(&self, isolate: &mut v8::Isolate) -> (usize, usize) {
+        let heap = isolate.get_heap_statistics().used_heap_size();
+        (heap, self.buffers.load(Ordering::Relaxed))
+    }
+
+    /// The last cell has ended: what is left is no part of what its tenant's cells use.
+    pub(crate) fn end(&self) {
         self.heap_is(0);
         self.active.store(false, Ordering::Relaxed);
-        // The next realm is made with what its scripts need.
-        self.buffer_limit.store(usize::MAX, Ordering::Relaxed);
         let metered = self.metered_buffers.swap(0, Ordering::Relaxed);
         if let Some(meter) = self.meter.get() {
             meter.give_buffer(metered);
         }
-        Peak {
-            heap_bytes: self.heap_peak.load(Ordering::Relaxed),
-            buffer_bytes: self.buffers_peak.load(Ordering::Relaxed),
-        }
+    }
+
+    /// Makes room again after a cell that went over a limit, for those that share its isolate.
+    pub(crate) fn recover(&self, isolate: &mut v8::Isolate) {
+        *self.tenant_exceeded.lock() = None;
+        self.exceeded.store(false, Ordering::Relaxed);
+        isolate.low_memory_notification();
     }
 
     pub(crate) fn limit_bytes(&self) -> usize {
         self.limit_bytes
-    }
-
-    /// What the cells of the isolate's tenant use, once there is one.
-    pub(crate) fn meter(&self) -> Arc<Meter> {
-        self.meter.get().cloned().unwrap_or_default()
     }
 
     /// Which limit the heap went over: that of the cell, or that of its tenant.
@@ -126,7 +192,7 @@ impl HeapGuard {
             let limit = self.limit_bytes as u64;
             return Some(LimitExceeded::of_cell(Budget::Heap, limit, used as u64));
         }
-        self.tenant_exceeded.get().copied()
+        *self.tenant_exceeded.lock()
     }
 
     /// Why an array buffer was refused, if one was.
@@ -137,8 +203,19 @@ impl HeapGuard {
     /// Whether the isolate is not worth another cell.
     pub(crate) fn spent(&self, isolate: &mut v8::Isolate) -> bool {
         self.exceeded().is_some()
+            || self.is_loose.load(Ordering::Relaxed)
             || isolate.get_heap_statistics().used_heap_size() + self.buffers.load(Ordering::Relaxed)
-                > MAX_KEPT_HEAP_BYTES.min(self.limit_bytes / 4)
+                > self.kept_bytes()
+    }
+
+    /// Whether there is room for one more cell, as far as is known without looking.
+    pub(crate) fn is_roomy(&self) -> bool {
+        let held = self.heap.load(Ordering::Relaxed) + self.buffers.load(Ordering::Relaxed);
+        held <= self.kept_bytes() && !self.is_loose.load(Ordering::Relaxed)
+    }
+
+    fn kept_bytes(&self) -> usize {
+        MAX_KEPT_HEAP_BYTES.min(self.limit_bytes / 4)
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), LimitExceeded> {
@@ -146,9 +223,10 @@ impl HeapGuard {
         let reserved = self.buffers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
             now.checked_add(bytes).filter(|&sum| sum <= limit)
         });
+        let base = self.buffers_base.load(Ordering::Relaxed);
         let before = reserved.map_err(|now| {
-            let used = now.saturating_add(bytes) as u64;
-            LimitExceeded::of_cell(Budget::ArrayBuffers, limit as u64, used)
+            let used = now.saturating_add(bytes).saturating_sub(base) as u64;
+            LimitExceeded::of_cell(Budget::ArrayBuffers, (limit - base) as u64, used)
         })?;
         if self.active.load(Ordering::Relaxed)
             && let Some(meter) = self.meter.get()
@@ -159,7 +237,7 @@ impl HeapGuard {
             }
             self.metered_buffers.fetch_add(bytes, Ordering::Relaxed);
         }
-        self.buffers_peak.fetch_max(before + bytes, Ordering::Relaxed);
+        self.buffers_peak.fetch_max((before + bytes).saturating_sub(base), Ordering::Relaxed);
         Ok(())
     }
 
@@ -177,19 +255,32 @@ impl HeapGuard {
         }
     }
 
-    /// The heap has `bytes` now. Ends what runs if that is too much for the tenant.
+    /// The heap has `bytes` now. Ends what runs if that is too much, for the cell or for its tenant.
     fn heap_is(&self, bytes: usize) {
         if !self.active.load(Ordering::Relaxed) {
             return;
         }
         let old = self.heap.swap(bytes, Ordering::Relaxed);
-        self.heap_peak.fetch_max(bytes, Ordering::Relaxed);
+        let own = bytes.saturating_sub(self.heap_base.load(Ordering::Relaxed));
+        self.heap_peak.fetch_max(own, Ordering::Relaxed);
+        if own > self.limit_bytes.saturating_add(self.limit_bytes / GARBAGE_SHARE)
+            && self.is_loose.load(Ordering::Relaxed)
+            && !self.is_judged.swap(true, Ordering::Relaxed)
+            && let Some(isolate) = self.isolate.get()
+        {
+            // Much of it may be garbage, which V8 is in no hurry to collect with the room that it has.
+            isolate.request_interrupt(judge, std::ptr::from_ref(self).cast_mut().cast());
+        }
         let Some(meter) = self.meter.get() else { return };
         if let Err(limit) = meter.heap_changed(old, bytes) {
-            let _ = self.tenant_exceeded.set(limit);
-            if let Some(isolate) = self.isolate.get() {
-                isolate.terminate_execution();
-            }
+            self.tenant_exceeded.lock().get_or_insert(limit);
+            self.terminate();
+        }
+    }
+
+    fn terminate(&self) {
+        if let Some(isolate) = self.isolate.get() {
+            isolate.terminate_execution();
         }
     }
 
@@ -231,7 +322,7 @@ unsafe extern "C" fn drop_guard(guard: *const HeapGuard) {
     drop(unsafe { Arc::from_raw(guard) });
 }
 
-/// Ends what runs, and gives V8 the room to get there: without it, V8 would end the process.
+/// Ends what runs, unless it has the right to more; and gives V8 the room to get there: without it, V8 would end the process.
 unsafe extern "C" fn near_heap_limit(guard: *mut c_void, current: usize, _initial: usize) -> usize {
     // SAFETY: the pointer is the `HeapGuard` that the isolate's allocator keeps alive.
     let guard = unsafe { &*guard.cast::<HeapGuard>() };
@@ -239,11 +330,38 @@ unsafe extern "C" fn near_heap_limit(guard: *mut c_void, current: usize, _initia
     if guard.refused.lock().is_some() && guard.heap.load(Ordering::Relaxed) < current / 4 * 3 {
         return current;
     }
-    guard.exceeded.store(true, Ordering::Relaxed);
-    if let Some(isolate) = guard.isolate.get() {
-        isolate.terminate_execution();
+    guard.is_loose.store(true, Ordering::Relaxed);
+    let most = current.saturating_add(HEAP_OVERSHOOT_BYTES);
+    // What others hold is not the running cell's fault. From here on each collection shows whether it has too much itself.
+    let heap = guard.heap.load(Ordering::Relaxed);
+    let base = guard.heap_base.load(Ordering::Relaxed);
+    if base > 0 && heap.saturating_sub(base) < guard.limit_bytes {
+        return most;
     }
-    current.saturating_add(HEAP_OVERSHOOT_BYTES)
+    guard.exceeded.store(true, Ordering::Relaxed);
+    guard.terminate();
+    most
+}
+
+/// Ends what runs if it holds more than a cell may.
+unsafe extern "C" fn judge(mut isolate: v8::UnsafeRawIsolatePtr, guard: *mut c_void) {
+    // SAFETY: the pointer is the `HeapGuard` that the isolate's allocator keeps alive, and V8 calls this while the isolate lives.
+    let guard = unsafe { &*guard.cast::<HeapGuard>() };
+    // SAFETY: V8 calls this on the isolate's own thread and hands over that isolate; nobody else uses it meanwhile.
+    let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(&mut isolate) };
+    let base = guard.heap_base.load(Ordering::Relaxed);
+    let has_too_much =
+        |isolate: &mut v8::Isolate| guard.held(isolate).0.saturating_sub(base) > guard.limit_bytes;
+    // It may have been asked for in the turn of another cell.
+    if has_too_much(isolate) {
+        isolate.low_memory_notification();
+        if has_too_much(isolate) {
+            guard.exceeded.store(true, Ordering::Relaxed);
+            guard.terminate();
+        }
+    }
+    // Not before: the collection itself would ask for this again.
+    guard.is_judged.store(false, Ordering::Relaxed);
 }
 
 /// Notes how large the heap is after a collection.
@@ -273,6 +391,10 @@ const BUFFER_ALIGN: usize = 16;
 /// One built-in allocation can be of this order (`Array(3e7).fill(1.1)` takes 240 MB, `JSON.stringify` of a large
 /// array 1.2 GB), and V8 interrupts a cell only between such steps.
 const HEAP_OVERSHOOT_BYTES: usize = 8 << 30;
+
+/// Where V8 has more room than one cell may have, so much more than its limit a cell's heap may be, as a share of that, before it
+/// is collected to see what of it is alive. Each look costs a full collection, so there must be something in between.
+const GARBAGE_SHARE: usize = 4;
 
 /// An isolate that holds more than this after a cell is not kept for the next.
 const MAX_KEPT_HEAP_BYTES: usize = 32 << 20;

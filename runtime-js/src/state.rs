@@ -45,7 +45,8 @@ pub(crate) struct CellState {
     pub(crate) output_bytes: Cell<usize>,
     pub(crate) output_items: Cell<usize>,
     pub(crate) over: RefCell<Option<Over>>,
-    pub(crate) sink: RefCell<Box<dyn EventSink>>,
+    /// Absent while the cell waits in an isolate that others run in: then it is where the cell can be ended from outside.
+    pub(crate) sink: RefCell<Option<Box<dyn EventSink>>>,
 }
 
 /// A tool call that has not been answered.
@@ -137,7 +138,8 @@ impl CellState {
             return;
         }
         let Ok(mut sink) = self.sink.try_borrow_mut() else { return };
-        if catch_unwind(AssertUnwindSafe(|| sink.event(event))).is_err() {
+        let Some(receiver) = sink.as_mut() else { return };
+        if catch_unwind(AssertUnwindSafe(|| receiver.event(event))).is_err() {
             drop(sink);
             self.finish(isolate, Over::Abandoned);
         }

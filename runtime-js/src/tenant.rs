@@ -3,22 +3,21 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
-
-use codemode_host_protocol::Budget;
-use parking_lot::Mutex;
 
 #[cfg(target_os = "linux")]
 use crate::process::tenant::Processes;
 use crate::{
     CellSpec, Engine, EventSink,
     cell::{Cell, Shared},
+    home::Home,
     meter::Meter,
-    worker::{Job, Worker},
+    worker::Job,
 };
+use codemode_host_protocol::Budget;
 
 /// One owner of isolates, such as a session. An isolate that ran a cell of one tenant never runs one of another.
 ///
@@ -26,15 +25,11 @@ use crate::{
 #[derive(Debug)]
 pub struct Tenant {
     engine: Engine,
-    idle: Arc<Idle>,
+    home: Arc<Home>,
     meter: Arc<Meter>,
     #[cfg(target_os = "linux")]
     processes: Option<Processes>,
 }
-
-/// Workers of one tenant that wait for its next cell.
-#[derive(Debug, Default)]
-pub(crate) struct Idle(Mutex<Option<Vec<Worker>>>);
 
 /// The system has no room for one more cell.
 #[derive(Debug, thiserror::Error)]
@@ -59,9 +54,9 @@ impl Tenant {
             processes: engine
                 .pool()
                 .map(|pool| Processes::new(Arc::clone(pool), Arc::clone(&meter))),
+            home: Arc::new(Home::new(engine.cells_alone())),
             engine,
             meter,
-            idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
         }
     }
 
@@ -84,24 +79,14 @@ impl Tenant {
             return Ok(Cell::remote(cell));
         }
         let started = Instant::now();
-        let worker = match self.idle.take(spec.limits.heap_bytes) {
-            Some(worker) => worker,
-            None => self.engine.take_worker(spec.limits.heap_bytes)?,
-        };
         let id = NEXT_CELL.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::new(Shared::new(id, worker.clone()));
+        let shared = Arc::new(Shared::new(id));
         let watch =
             self.engine.clock().watch(&shared, started, spec.limits.wall, spec.limits.cpu)?;
         let cell = Cell::new(Arc::clone(&shared));
-        worker.run(Job {
-            spec,
-            shared,
-            sink: Box::new(sink),
-            started,
-            home: Arc::clone(&self.idle),
-            meter: Arc::clone(&self.meter),
-            watch,
-        });
+        let meter = Arc::clone(&self.meter);
+        let job = Box::new(Job { spec, shared, sink: Some(Box::new(sink)), started, meter, watch });
+        self.home.start(job, |heap_bytes| self.engine.take_worker(heap_bytes))?;
         Ok(cell)
     }
 }
@@ -116,47 +101,8 @@ impl Tenant {
 
 impl Drop for Tenant {
     fn drop(&mut self) {
-        for worker in self.idle.0.lock().take().unwrap_or_default() {
-            IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
-            worker.retire();
-        }
-    }
-}
-
-impl Idle {
-    fn take(&self, heap_bytes: usize) -> Option<Worker> {
-        let mut idle = self.0.lock();
-        let idle = idle.as_mut()?;
-        let fits = |worker: &Worker| worker.heap_bytes() == heap_bytes;
-        let index = idle
-            .iter()
-            .position(|worker| fits(worker) && worker.is_ready())
-            .or_else(|| idle.iter().position(fits))?;
-        IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
-        Some(idle.swap_remove(index))
-    }
-
-    /// Takes a worker back after a cell. `false` when there is no room, or the tenant is gone.
-    pub(crate) fn put(&self, worker: Worker) -> bool {
-        let mut idle = self.0.lock();
-        let Some(idle) = idle.as_mut() else { return false };
-        if idle.len() >= MAX_IDLE_PER_TENANT
-            || IDLE_WORKERS.load(Ordering::Relaxed) >= MAX_IDLE_IN_PROCESS
-        {
-            return false;
-        }
-        IDLE_WORKERS.fetch_add(1, Ordering::Relaxed);
-        idle.push(worker);
-        true
+        self.home.close();
     }
 }
 
 static NEXT_CELL: AtomicU64 = AtomicU64::new(1);
-static IDLE_WORKERS: AtomicUsize = AtomicUsize::new(0);
-
-/// A session that runs one cell after another needs two: one runs while the other clears up. One that has 16
-/// short ones under way does 320 a second with room for 3, making isolates anew for the rest, and 750 with room for 8.
-pub(crate) const MAX_IDLE_PER_TENANT: usize = 8;
-
-/// About 1 MB each.
-const MAX_IDLE_IN_PROCESS: usize = 64;

@@ -1,21 +1,34 @@
-//! A thread with one isolate, which runs one cell after another.
+//! A thread with one isolate, which runs cells: one after another, or several that mostly wait.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    CellSpec, EventSink, cell::Shared, clock::Watch, engine::initialize_v8, limits::HeapGuard,
-    meter::Meter, module, realm::Realm, run, stack, tenant::Idle,
+    CellSpec, EventSink, Usage,
+    cell::{Interrupt, Lying, Shared},
+    clock::Watch,
+    engine::initialize_v8,
+    home::{After, Home},
+    limits::{HeapGuard, Tenure},
+    meter::Meter,
+    module,
+    realm::Realm,
+    run::{Ended, Resident, Turn},
+    stack,
 };
 
 /// A thread with one isolate. Clones are the same worker.
+///
+/// A cell that waits leaves its isolate to others of its tenant: an isolate with its realm takes 1.2 MB, one more realm in it a
+/// fourth of that. What they can see of each other is how long they take.
 #[derive(Clone)]
 pub(crate) struct Worker(Arc<Inner>);
 
@@ -24,7 +37,7 @@ struct Inner {
     state: Mutex<State>,
     changed: Condvar,
     /// The cell whose code the isolate runs now. An interrupt is sent under this lock, so that one meant for a cell
-    /// that has just ended cannot hit the next.
+    /// that has just come to rest cannot hit the next.
     running: Mutex<Option<u64>>,
     isolate: OnceLock<v8::IsolateHandle>,
     /// Whether a cell would start at once, in a realm that is there.
@@ -33,21 +46,43 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    job: Option<Job>,
+    job: Option<(Box<Job>, Arc<Home>)>,
+    /// Cells that have something to do, in the order in which they got it.
+    woken: VecDeque<u64>,
+    /// Whether the thread has nothing to do, and would take one more cell.
+    is_open: bool,
+    /// Whether somebody is about to bring a cell.
+    is_reserved: bool,
     retired: bool,
 }
 
-/// A cell to run, and where the worker belongs afterwards.
+/// A cell to run.
 pub(crate) struct Job {
     pub(crate) spec: CellSpec,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) sink: Box<dyn EventSink>,
+    /// Absent where the cell lies ready to be ended.
+    pub(crate) sink: Option<Box<dyn EventSink>>,
     pub(crate) started: Instant,
-    pub(crate) home: Arc<Idle>,
     /// What all cells of the tenant use.
     pub(crate) meter: Arc<Meter>,
     /// Sees to it that the cell does not run for too long.
     pub(crate) watch: Watch,
+}
+
+impl Job {
+    /// The cell has no worker yet, and can be ended without one from now on.
+    pub(crate) fn lie_down(&mut self) {
+        let Some(sink) = self.sink.take() else { return };
+        let usage = Usage { source_bytes: self.spec.source.len(), ..Usage::default() };
+        let (limits, started) = (self.spec.limits, self.started);
+        self.shared.lie_down(Lying { sink, stored: Default::default(), usage, limits, started });
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Job").field(&self.shared.id).finish()
+    }
 }
 
 impl Worker {
@@ -65,8 +100,13 @@ impl Worker {
         std::thread::Builder::new()
             .name(String::from("codemode-cell"))
             .stack_size(STACK_BYTES)
-            .spawn(move || thread.main())?;
+            .spawn(move || Thread::new(thread).main())?;
         Ok(worker)
+    }
+
+    /// Whether both are one worker.
+    pub(crate) fn is(&self, other: &Worker) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -78,76 +118,339 @@ impl Worker {
         self.0.ready.load(Ordering::Relaxed)
     }
 
-    /// Hands the worker a cell. The caller is the only one who has the worker.
-    pub(crate) fn run(&self, job: Job) {
-        self.0.state.lock().job = Some(job);
+    /// Hands the worker a cell of the tenant that lives there. The caller is the only one who has the worker, or has it reserved.
+    pub(crate) fn run(&self, job: Box<Job>, home: Arc<Home>) {
+        job.shared.belongs_to(self);
+        let mut state = self.0.state.lock();
+        state.is_reserved = false;
+        state.job = Some((job, home));
         self.0.changed.notify_one();
     }
 
-    /// Ends the thread once it has nothing to run.
+    /// Takes the one place in a worker whose cells all wait. `false` when one of them does not, or there is no place.
+    pub(crate) fn reserve(&self) -> bool {
+        let mut state = self.0.state.lock();
+        let free =
+            state.is_open && !state.is_reserved && state.woken.is_empty() && state.job.is_none();
+        state.is_reserved |= free;
+        free
+    }
+
+    /// Ends the thread once it has nothing to run, and nobody means to bring something.
     pub(crate) fn retire(&self) {
-        self.0.state.lock().retired = true;
+        let mut state = self.0.state.lock();
+        state.is_reserved = false;
+        state.retired = true;
+        self.0.changed.notify_one();
+    }
+
+    /// Tells a cell to look into its inbox.
+    pub(crate) fn wake(&self, cell: u64) {
+        self.0.state.lock().woken.push_back(cell);
+        self.0.changed.notify_one();
+    }
+
+    /// The same before all others.
+    pub(crate) fn wake_first(&self, cell: u64) {
+        self.0.state.lock().woken.push_front(cell);
         self.0.changed.notify_one();
     }
 
     /// Breaks into the code of `cell`, if that is what runs now.
-    pub(crate) fn interrupt(&self, cell: u64) {
+    pub(crate) fn interrupt(&self, cell: u64) -> Interrupt {
         let running = self.0.running.lock();
-        if *running == Some(cell)
+        if running.is_some_and(|running| running != cell) {
+            return Interrupt::AnotherRuns;
+        }
+        if running.is_some()
             && let Some(isolate) = self.0.isolate.get()
         {
             isolate.terminate_execution();
         }
+        Interrupt::Done
     }
 
-    fn main(self) {
+    /// Whether the code of `cell` runs now.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn runs(&self, cell: u64) -> bool {
+        *self.0.running.lock() == Some(cell)
+    }
+
+    /// Whether the thread has nothing to do.
+    #[cfg(test)]
+    pub(crate) fn rests(&self) -> bool {
+        let state = self.0.state.lock();
+        state.job.is_none() && state.woken.is_empty() && self.0.running.lock().is_none()
+    }
+
+    /// What to do next. Waits for it; until `due`, when the timer of a cell is.
+    fn next(&self, due: Option<(Instant, u64)>, room: Room, home: Option<&Arc<Home>>) -> Next {
+        let mut state = self.0.state.lock();
+        let next = loop {
+            if let Some((job, home)) = state.job.take() {
+                break Next::Begin(job, home);
+            }
+            if let Some(cell) = state.woken.pop_front() {
+                break Next::GoOn(cell);
+            }
+            if state.retired && room == Room::Empty {
+                return Next::Retire;
+            }
+            if let Some((at, cell)) = due
+                && at <= Instant::now()
+            {
+                break Next::GoOn(cell);
+            }
+            if room == Room::Some && !state.is_open {
+                // Whoever brings a cell from here on finds the worker open. What came before is in the queue.
+                state.is_open = true;
+                drop(state);
+                if let Some(home) = home {
+                    home.offer(self);
+                }
+                state = self.0.state.lock();
+                continue;
+            }
+            match due {
+                Some((at, _)) => drop(self.0.changed.wait_until(&mut state, at)),
+                None => self.0.changed.wait(&mut state),
+            }
+        };
+        state.is_open = false;
+        // Under the lock: whoever stops a cell before that finds its place at the head of those that are woken.
+        *self.0.running.lock() = match &next {
+            Next::Begin(..) => Some(NOBODY),
+            Next::GoOn(cell) => Some(*cell),
+            Next::Retire => None,
+        };
+        next
+    }
+
+    /// Whether a cell is on its way here.
+    fn is_awaited(&self) -> bool {
+        let state = self.0.state.lock();
+        state.is_reserved || state.job.is_some()
+    }
+
+    fn has_more_to_do(&self) -> bool {
+        let state = self.0.state.lock();
+        state.job.is_some() || !state.woken.is_empty()
+    }
+}
+
+enum Next {
+    Begin(Box<Job>, Arc<Home>),
+    GoOn(u64),
+    Retire,
+}
+
+/// Whether cells live in an isolate, and whether one more may come while they wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Empty,
+    Some,
+    None,
+}
+
+/// What the worker's own thread has.
+struct Thread {
+    worker: Worker,
+    guard: Arc<HeapGuard>,
+    /// The tenant, once there is one.
+    home: Option<Arc<Home>>,
+    residents: Vec<Resident>,
+    /// For the next cell.
+    realm: Option<Realm>,
+    next_job: Option<(Box<Job>, Arc<Home>)>,
+    // After all that holds something in it.
+    isolate: v8::OwnedIsolate,
+    tenure: Tenure,
+    /// How many cells have begun here.
+    cells: u32,
+    /// Whether the tenant knows that there may be room for one more cell.
+    is_listed: bool,
+    /// Whether cells here take their time when they run.
+    is_slow: bool,
+}
+
+impl Thread {
+    fn new(worker: Worker) -> Thread {
         initialize_v8();
-        let guard = Arc::new(HeapGuard::new(self.0.heap_bytes));
+        let guard = Arc::new(HeapGuard::new(worker.0.heap_bytes));
         let mut isolate = guard.new_isolate();
         isolate.set_microtasks_policy(v8::MicrotasksPolicy::Explicit);
         isolate.set_prepare_stack_trace_callback(stack::prepare);
         isolate.set_host_import_module_dynamically_callback(module::import_dynamically);
-        let _ = self.0.isolate.set(isolate.thread_safe_handle());
-        let mut cells = 0;
-        let mut realm = Realm::new(&mut isolate);
-        self.0.ready.store(true, Ordering::Relaxed);
-        while let Some(Job { spec, shared, sink, started, home, meter, watch }) = self.next_job() {
-            self.0.ready.store(false, Ordering::Relaxed);
-            *self.0.running.lock() = Some(shared.id);
-            shared.cpu.begin();
-            guard.begin(meter, spec.limits.buffer_bytes);
-            let end = run::run_cell(&mut isolate, realm, &guard, spec, &shared, sink, started);
-            *self.0.running.lock() = None;
-            drop(watch);
-            shared.inbox.close();
-            isolate.cancel_terminate_execution();
-            cells += 1;
-            // Before the end is told: whoever starts the next cell when they hear of it shall find this worker. To wait
-            // for its realm takes a third of what it takes to make another isolate.
-            let stays = cells < MAX_CELLS_PER_ISOLATE
-                && !guard.spent(&mut isolate)
-                && home.put(self.clone());
-            end.tell();
-            drop(shared);
-            if !stays {
-                return;
-            }
-            realm = Realm::new(&mut isolate);
-            self.0.ready.store(true, Ordering::Relaxed);
+        let _ = worker.0.isolate.set(isolate.thread_safe_handle());
+        let realm = Some(Realm::new(&mut isolate));
+        worker.0.ready.store(true, Ordering::Relaxed);
+        Thread {
+            worker,
+            guard,
+            home: None,
+            residents: Vec::new(),
+            realm,
+            next_job: None,
+            isolate,
+            tenure: Tenure::Alone,
+            cells: 0,
+            is_listed: false,
+            is_slow: false,
         }
     }
 
-    fn next_job(&self) -> Option<Job> {
-        let mut state = self.0.state.lock();
+    fn main(mut self) {
         loop {
-            if let Some(job) = state.job.take() {
-                return Some(job);
+            let due = self.residents.iter().filter_map(|cell| Some((cell.due()?, cell.id()))).min();
+            let room = self.room();
+            self.list(room);
+            let next = match self.next_job.take() {
+                Some((job, home)) => {
+                    *self.worker.0.running.lock() = Some(NOBODY);
+                    Next::Begin(job, home)
+                }
+                None => self.worker.next(due, room, self.home.as_ref()),
+            };
+            let index = match next {
+                Next::Retire => return,
+                Next::Begin(job, home) => self.begin(job, home),
+                // One that has ended since it was woken is not there.
+                Next::GoOn(cell) => {
+                    self.residents.iter().position(|resident| resident.id() == cell)
+                }
+            };
+            let ended = index.and_then(|index| Some((index, self.turn(index)?)));
+            *self.worker.0.running.lock() = None;
+            // Nothing that runs from here on was meant.
+            self.isolate.cancel_terminate_execution();
+            if let Some((index, ended)) = ended
+                && !self.end(index, ended)
+            {
+                return;
             }
-            if state.retired {
-                return None;
-            }
-            self.0.changed.wait(&mut state);
         }
+    }
+
+    fn room(&self) -> Room {
+        match self.residents.len() {
+            0 => Room::Empty,
+            cells
+                if cells < MAX_CELLS_AT_A_TIME
+                    && self.cells < MAX_CELLS_PER_ISOLATE
+                    && !self.is_slow
+                    && self.guard.is_roomy() =>
+            {
+                Room::Some
+            }
+            _ => Room::None,
+        }
+    }
+
+    /// Lets the tenant know of the room that there is, and of its end.
+    fn list(&mut self, room: Room) {
+        let Some(home) = &self.home else { return };
+        match room {
+            Room::Some if !self.is_listed => {
+                self.is_listed = true;
+                home.list(self.worker.clone());
+            }
+            Room::None if self.is_listed => {
+                self.is_listed = false;
+                home.unlist(&self.worker);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a cell in. Returns its place.
+    fn begin(&mut self, job: Box<Job>, home: Arc<Home>) -> Option<usize> {
+        self.worker.0.ready.store(false, Ordering::Relaxed);
+        if let [first] = &mut self.residents[..]
+            && self.tenure == Tenure::Alone
+        {
+            self.tenure = Tenure::Shared;
+            first.make_room(&mut self.isolate);
+        }
+        if self.guard.exceeded().is_some() {
+            self.guard.recover(&mut self.isolate);
+        }
+        let realm = match self.realm.take() {
+            Some(realm) => realm,
+            None => Realm::new(&mut self.isolate),
+        };
+        self.home = Some(home);
+        self.cells += 1;
+        // From here on an interrupt means the cell; it would have kept the realm from being made.
+        *self.worker.0.running.lock() = Some(job.shared.id);
+        self.residents.push(Resident::new(job, realm, &self.guard));
+        Some(self.residents.len() - 1)
+    }
+
+    /// Gives the cell its turn. Returns what it came to, if that is its end.
+    fn turn(&mut self, index: usize) -> Option<Ended> {
+        let resident = self.residents.get_mut(index)?;
+        let used = resident.cpu_time();
+        let turn = match self.tenure {
+            Tenure::Alone => resident.turn(&mut self.isolate, Tenure::Alone, || false),
+            Tenure::Shared => {
+                let worker = &self.worker;
+                resident.turn(&mut self.isolate, Tenure::Shared, || worker.has_more_to_do())
+            }
+        };
+        self.is_slow |= resident.cpu_time().saturating_sub(used) > SLOW_TURN;
+        match turn {
+            Turn::Ends(ended) => Some(ended),
+            Turn::Pauses => {
+                self.worker.wake(self.residents.get(index)?.id());
+                None
+            }
+            Turn::Waits => None,
+        }
+    }
+
+    /// Ends a cell. `false` when the worker ends with it.
+    fn end(&mut self, index: usize, ended: Ended) -> bool {
+        let resident = self.residents.swap_remove(index);
+        let is_last = self.residents.is_empty();
+        let Some(home) = self.home.clone() else { return false };
+        let ending = resident.end(&mut self.isolate, ended, self.tenure);
+        home.cell_ended();
+        if !is_last {
+            ending.tell();
+            if self.guard.exceeded().is_some() {
+                self.guard.recover(&mut self.isolate);
+                self.isolate.cancel_terminate_execution();
+            }
+            return true;
+        }
+        self.guard.end();
+        self.tenure = Tenure::Alone;
+        self.is_slow = false;
+        // Before the end is told: whoever starts the next cell when they hear of it shall find this worker. To wait
+        // for its realm takes a third of what it takes to make another isolate.
+        if self.worker.is_awaited() {
+            // Somebody had reserved its one place, and finds it empty.
+            home.unlist(&self.worker);
+            self.is_listed = false;
+            ending.tell();
+            return true;
+        }
+        let is_good = self.cells < MAX_CELLS_PER_ISOLATE && !self.guard.spent(&mut self.isolate);
+        let after = home.after_last_cell(&self.worker, is_good);
+        self.is_listed = false;
+        ending.tell();
+        match after {
+            After::Leave => return false,
+            After::Run(job) => {
+                job.shared.belongs_to(&self.worker);
+                self.next_job = Some((job, home));
+            }
+            After::Stay => {
+                self.realm = Some(Realm::new(&mut self.isolate));
+                self.worker.0.ready.store(true, Ordering::Relaxed);
+            }
+        }
+        true
     }
 }
 
@@ -157,8 +460,18 @@ impl std::fmt::Debug for Worker {
     }
 }
 
+/// In the place of a cell's id: the isolate is busy, with no cell's code.
+const NOBODY: u64 = 0;
+
 /// V8 gives a cell 984 KiB of stack by default; the rest is for the native code beneath it.
 pub(crate) const STACK_BYTES: usize = 4 << 20;
+
+/// How many cells may wait in one isolate. Eight bring a cell's memory down to a third of what it takes alone, 32 to a fourth; and
+/// each is one more that a busy one keeps waiting.
+pub(crate) const MAX_CELLS_AT_A_TIME: usize = 32;
+
+/// An isolate in which something computed for so long at once takes no more cells before those in it have ended.
+const SLOW_TURN: Duration = Duration::from_millis(50);
 
 /// An isolate's compiled code and metadata grow a little with every cell; past this many a new one is cheaper.
 const MAX_CELLS_PER_ISOLATE: u32 = 500;

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     os::{fd::OwnedFd, unix::net::UnixStream},
     sync::{Arc, mpsc},
+    time::Duration,
 };
 
 use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolName};
@@ -48,6 +49,7 @@ fn serve() -> io::Result<()> {
     let engine = Engine::with_options(EngineOptions {
         warm_isolates: 0,
         warm_heap_bytes: beginning.warm_heap_bytes,
+        cells_alone: CELLS_ALONE,
         ..EngineOptions::default()
     });
     let out = Arc::new(Out(Mutex::new(socket)));
@@ -219,9 +221,14 @@ struct Sink {
 }
 
 impl EventSink for Sink {
-    fn begin(&mut self) {
+    fn begin(&mut self, used: Duration) {
         let (thread, cpu) = cpu::this_thread();
-        self.say(Said::Begins { thread, cpu });
+        // As if the thread had done nothing else since the cell's start.
+        self.say(Said::Begins { thread, cpu: cpu.saturating_sub(used) });
+    }
+
+    fn rest(&mut self, used: Duration) {
+        self.say(Said::Rests { cpu: used });
     }
 
     fn event(&mut self, event: Event) {
@@ -398,6 +405,9 @@ impl Lender for Borrower {
         }
     }
 }
+
+/// The session has several processes.
+const CELLS_ALONE: usize = 2;
 
 /// Makes V8 and ICU read what they read but once: the time zone and the locale's data.
 const WARM_UP: &str =

@@ -65,8 +65,7 @@ impl ProcessOptions {
     /// and room for compiled code, so it is tight for few cells alone.
     fn data_bytes(&self) -> u64 {
         let of_cell = (crate::worker::STACK_BYTES + crate::limits::CODE_RANGE_BYTES) as u64;
-        let isolates =
-            self.cells_per_process as u64 + crate::tenant::MAX_IDLE_PER_TENANT as u64 * 2;
+        let isolates = self.cells_per_process as u64 + crate::home::MAX_IDLE_PER_TENANT as u64 * 2;
         self.hard_memory_bytes().saturating_add(isolates.saturating_mul(of_cell))
     }
 }

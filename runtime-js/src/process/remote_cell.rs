@@ -49,9 +49,17 @@ struct CellState {
     usage: Usage,
     /// Why it is to end, and when it is given up if it has not by then.
     stop: Option<(Stop, Instant)>,
-    /// Its thread, and what that had used of its processor before the cell.
-    thread: Option<(u32, Duration)>,
+    course: Course,
     ended: bool,
+}
+
+/// What is known of a cell's processor time.
+#[derive(Clone, Copy)]
+enum Course {
+    /// No thread works for it. It has used so much.
+    Rests(Duration),
+    /// This thread works for it, and had used so much before.
+    Runs { thread: u32, before: Duration },
 }
 
 impl RemoteCell {
@@ -79,7 +87,7 @@ impl RemoteCell {
                 written_bytes: 0,
                 usage: Usage { source_bytes: spec.source.len(), ..Usage::default() },
                 stop: None,
-                thread: None,
+                course: Course::Rests(Duration::ZERO),
                 ended: false,
             }),
         }
@@ -128,9 +136,13 @@ impl RemoteCell {
         if state.ended {
             return state.usage.cpu;
         }
-        let Some((thread, before)) = state.thread else { return Duration::ZERO };
-        let used = cpu::of_thread(self.worker.0.pid, thread).unwrap_or_default();
-        used.saturating_sub(before)
+        match state.course {
+            Course::Rests(used) => used,
+            Course::Runs { thread, before } => {
+                let used = cpu::of_thread(self.worker.0.pid, thread).unwrap_or_default();
+                used.saturating_sub(before)
+            }
+        }
     }
 
     /// When it may have used up its time, if it has used none of its processor's.
@@ -185,7 +197,11 @@ impl RemoteCell {
         let mut state = self.state.lock();
         let event = match said {
             Said::Begins { thread, cpu } => {
-                state.thread = Some((thread, cpu));
+                state.course = Course::Runs { thread, before: cpu };
+                return Ok(());
+            }
+            Said::Rests { cpu } => {
+                state.course = Course::Rests(cpu);
                 return Ok(());
             }
             Said::Output(item) => {

@@ -95,6 +95,10 @@ pub(crate) enum Said {
         thread: u32,
         cpu: Duration,
     },
+    /// The thread turns to other cells. This one has used so much processor time.
+    Rests {
+        cpu: Duration,
+    },
     Output(ContentItem),
     Yield,
     /// A call of the tool at this place in the cell's catalog.
@@ -248,6 +252,7 @@ impl FromWorker {
         };
         match said {
             Said::Begins { thread, cpu } => Frame::new(&FromHead::Begins { cell, thread, cpu }, ""),
+            Said::Rests { cpu } => Frame::new(&FromHead::Rests { cell, cpu }, ""),
             Said::Output(ContentItem::InputText { text }) => {
                 Frame::new(&FromHead::Text { cell }, text)
             }
@@ -288,6 +293,7 @@ impl FromWorker {
                 return Ok(FromWorker::GiveBack { budget, keeps });
             }
             FromHead::Begins { cell, thread, cpu } => (cell, Said::Begins { thread, cpu }),
+            FromHead::Rests { cell, cpu } => (cell, Said::Rests { cpu }),
             FromHead::Text { cell } => {
                 (cell, Said::Output(ContentItem::InputText { text: text(body)? }))
             }
@@ -440,6 +446,7 @@ enum FromHead {
     Borrow { budget: Budget, least: usize, most: usize },
     GiveBack { budget: Budget, keeps: usize },
     Begins { cell: u64, thread: u32, cpu: Duration },
+    Rests { cell: u64, cpu: Duration },
     Text { cell: u64 },
     Image { cell: u64, detail: Option<ImageDetail> },
     Audio { cell: u64 },

@@ -24,6 +24,7 @@ mod limits;
 mod machine;
 mod reachable;
 mod rendering;
+mod shared;
 mod termination;
 mod typescript;
 
@@ -57,6 +58,7 @@ static ISOLATED: LazyLock<Engine> = LazyLock::new(|| {
 });
 
 /// A cell under test: its events, and answers for its tools.
+#[derive(Debug)]
 struct Trial {
     cell: Cell,
     events: mpsc::Receiver<Event>,
