@@ -324,8 +324,8 @@ mod tests {
             ("tools.db.query", "query search_code"),
             ("mcp__files__write_file", "write_file read_file"),
             // Misspelt.
-            ("isue", "create_issue list_issues query read_file"),
-            ("repositry", "search_code query create_issue list_issues"),
+            ("isue", "list_issues create_issue query read_file"),
+            ("repositry", "query search_code list_issues create_issue"),
             ("städte", "vorhersage"),
             ("検索", "kensaku"),
             ("the of a", ""),

@@ -81,6 +81,7 @@ fn the_json_of_clients_is_read_as_it_is() {
                             "Authorization",
                         ],
                         bearer_token: None,
+                        ..
                     },
                 ),
             ]"#]],
@@ -216,11 +217,11 @@ fn what_is_wrong_is_said_with_its_place() {
         "c.toml",
         "[servers.x]\ncomand = \"a\"\n",
         expect![[r#"
-        c.toml: TOML parse error at line 2, column 1
-          |
-        2 | comand = "a"
-          | ^^^^^^
-        unknown field `comand`, expected one of `command`, `args`, `env`, `inherit_env`, `cwd`, `url`, `headers`, `bearer_token_env`, `disabled`, `allow`, `deny`, `approve`, `trust`, `approve_destructive`, `start_timeout`, `call_timeout`"#]],
+            c.toml: TOML parse error at line 2, column 1
+              |
+            2 | comand = "a"
+              | ^^^^^^
+            unknown field `comand`, expected one of `command`, `args`, `env`, `inherit_env`, `cwd`, `url`, `headers`, `bearer_token_env`, `oauth_client_id`, `oauth_scopes`, `disabled`, `allow`, `deny`, `approve`, `trust`, `approve_destructive`, `start_timeout`, `call_timeout`"#]],
     );
     refused(
         "c.toml",
