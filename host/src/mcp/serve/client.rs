@@ -159,9 +159,11 @@ impl Client {
         self.wait_for(cell, until, patience, max_output_tokens, context).await
     }
 
-    /// The session, if there were cells.
-    pub(super) fn started(&self) -> Option<&InProcessCodeModeSession> {
-        self.session.get()
+    /// Has a cell answer, if calls of it wait for a yes that the client was not told of.
+    pub(super) fn tell_of_decisions(&self, cell: &CellId) {
+        if let Some(session) = self.session.get() {
+            self.desk.if_untold(cell, || session.yield_now(cell));
+        }
     }
 
     /// Whether nothing of the client's session is worth keeping.

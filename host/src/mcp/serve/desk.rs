@@ -135,6 +135,17 @@ impl Desk {
         state.decisions.iter().any(|open| open.cell == *cell && !open.answer.is_closed())
     }
 
+    /// Runs `tell`, which must not come back here, if the client was not told of a call of `cell` that waits for a yes.
+    ///
+    /// The client hears of no call meanwhile, so it cannot have decided when `tell` has the cell answer.
+    pub(super) fn if_untold(&self, cell: &CellId, tell: impl FnOnce()) {
+        let mut state = self.state.lock();
+        state.forget_the_withdrawn();
+        if state.decisions.iter().any(|open| open.cell == *cell && !open.told) {
+            tell();
+        }
+    }
+
     /// The calls of `cell` that wait for a yes, which the client is told now.
     pub(super) fn tell_pending(&self, cell: &CellId) -> Vec<Pending> {
         let mut state = self.state.lock();

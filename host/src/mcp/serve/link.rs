@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use codemode_cells::{CodeModeSession as _, ToolFuture, ToolRuntime};
+use codemode_cells::{ToolFuture, ToolRuntime};
 use codemode_host_protocol::{CellId, Json, ToolInvocation};
 use rmcp::{
     ErrorData,
@@ -127,11 +127,11 @@ impl Approver for ClientApprover {
     }
 }
 
-/// Has the cell answer, so that its client hears of the question: once for all calls that are made at the same time.
+/// Has the cell answer, so that its client hears of the question: of all that come at the same time in one answer.
 async fn answer_soon(client: Weak<Client>, cell: CellId) {
     tokio::time::sleep(TOGETHER).await;
-    if let Some(session) = client.upgrade().as_deref().and_then(Client::started) {
-        session.yield_now(&cell);
+    if let Some(client) = client.upgrade() {
+        client.tell_of_decisions(&cell);
     }
 }
 
