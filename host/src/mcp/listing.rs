@@ -4,7 +4,7 @@ use codemode_host_protocol::{Json, ToolDefinition, ToolKind, ToolName};
 use rmcp::model::{ListToolsResult, Tool};
 use serde_json::Value;
 
-use super::{ToolRules, Treatment, names::qualified, result};
+use super::{ToolRules, Treatment, result};
 
 /// The tools of a server that cells may see.
 #[derive(Debug, Default)]
@@ -135,7 +135,7 @@ impl Listing {
         }
         let description = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
         let definition = ToolDefinition {
-            name: qualified(server, name),
+            name: format!("mcp__{server}__{name}"),
             tool_name: ToolName { name: name.to_owned(), namespace: Some(server.to_owned()) },
             description: result::cut(description, MAX_DESCRIPTION_BYTES),
             kind: ToolKind::Function,
