@@ -266,9 +266,9 @@ async fn list(server: &str, peer: &Peer<RoleClient>, rules: &ToolRules) -> Resul
             .map_err(|error| format!("it does not tell its tools: {error}"))?;
         let page = match answer {
             ServerResult::ListToolsResult(result) => Page::from_result(result),
-            ServerResult::CustomResult(value) => Page::from_value(value.0),
-            other => Page::from_value(serde_json::to_value(&other).unwrap_or(Value::Null)),
-        }?;
+            ServerResult::CustomResult(value) => Page::from_value(value.0)?,
+            other => Page::from_value(serde_json::to_value(&other).unwrap_or(Value::Null))?,
+        };
         cursor = page.next_cursor.clone();
         pages.push(page);
         if cursor.is_none() {

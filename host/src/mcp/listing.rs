@@ -30,11 +30,9 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn from_result(result: ListToolsResult) -> Result<Page, String> {
-        Ok(Page {
-            tools: result.tools.into_iter().map(Ok).collect(),
-            next_cursor: result.next_cursor,
-        })
+    pub(super) fn from_result(result: ListToolsResult) -> Page {
+        let tools = result.tools.into_iter().map(Ok).collect();
+        Page { tools, next_cursor: result.next_cursor }
     }
 
     /// Reads a list of which some tools are no tools: the others are still of use.
