@@ -13,13 +13,13 @@ use rmcp::{
 use tokio::sync::watch;
 
 use super::{
-    ServerConfig, ServerState, ServerStatus, Transport, Upstream,
+    HttpConfig, ServerConfig, ServerState, ServerStatus, Transport, Upstream,
     connection::Connection,
     failure::Failure,
     handler::{Handler, Shared},
     http,
     result::shorten,
-    stdio::{Notes, Process},
+    stdio::{Notes, Pipes, Process},
 };
 
 /// One server of a configuration.
@@ -205,10 +205,17 @@ async fn live(server: Arc<Server>) {
     server.set(State::Stopped);
 }
 
+/// What a server is spoken to by.
+enum Way<'a> {
+    Stdio(Pipes),
+    Http(&'a HttpConfig),
+}
+
 async fn start(server: &Server) -> Result<Running, StartError> {
     let config = &server.config;
     let limit = config.start_timeout;
-    let (stdio, notes) = match &config.transport {
+    let mut process = None;
+    let way = match &config.transport {
         Transport::Stdio(stdio) => {
             let stdio = stdio.clone();
             let started = tokio::task::spawn_blocking({
@@ -218,14 +225,14 @@ async fn start(server: &Server) -> Result<Running, StartError> {
                     Process::start(&stdio)
                 }
             });
-            let (process, pipes) = match started.await {
+            let (started, pipes) = match started.await {
                 Ok(started) => started.map_err(StartError::Final)?,
                 Err(error) => return Err(StartError::Transient(error.to_string())),
             };
-            let notes = Arc::clone(&process.notes);
-            (Some((process, pipes)), Some(notes))
+            process = Some(started);
+            Way::Stdio(pipes)
         }
-        Transport::Http(_) => (None, None),
+        Transport::Http(http) => Way::Http(http),
         Transport::Unsupported(why) => return Err(StartError::Final(why.clone())),
     };
     let shared = Arc::new(Shared::default());
@@ -234,17 +241,10 @@ async fn start(server: &Server) -> Result<Running, StartError> {
         upstream: Arc::clone(&server.upstream),
         shared: Arc::clone(&shared),
     };
-    let mut process = None;
     let result = tokio::time::timeout(limit, async {
-        let service = match stdio {
-            Some((started, pipes)) => {
-                process = Some(started);
-                handler.serve(pipes).await
-            }
-            None => {
-                let Transport::Http(http) = &config.transport else {
-                    return Err(StartError::Final(String::from("there is no way to reach it")));
-                };
+        let service = match way {
+            Way::Stdio(pipes) => handler.serve(pipes).await,
+            Way::Http(http) => {
                 handler.serve(http::transport(http).await.map_err(StartError::Transient)?).await
             }
         };
@@ -269,6 +269,7 @@ async fn start(server: &Server) -> Result<Running, StartError> {
             (format!("it did not start within {limit}; `start_timeout` gives it longer"), false)
         }
     };
+    let notes = process.as_ref().map(|process| Arc::clone(&process.notes));
     if let Some(mut process) = process {
         if let Some(fault) = process.notes.fault() {
             why = fault;
