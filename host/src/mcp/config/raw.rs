@@ -29,7 +29,7 @@ pub(super) struct RawConfig {
 #[serde(deny_unknown_fields)]
 struct TomlFile {
     #[serde(default)]
-    servers: BTreeMap<String, TomlServer>,
+    servers: BTreeMap<String, RawServer>,
     approval_timeout: Option<String>,
 }
 
@@ -42,28 +42,13 @@ struct JsonFile {
     servers: Option<BTreeMap<String, JsonServer>>,
 }
 
-/// One server, of either format.
-#[derive(Default)]
-struct RawServer {
-    command: Option<String>,
-    args: Vec<String>,
-    env: BTreeMap<String, String>,
-    inherit_env: bool,
-    cwd: Option<String>,
-    url: Option<String>,
-    headers: BTreeMap<String, String>,
-    bearer_token_env: Option<String>,
-    oauth_client_id: Option<String>,
-    oauth_scopes: Vec<String>,
-    kind: Option<String>,
-    rules: RawRules,
-    disabled: bool,
-}
-
-/// One server in `codemode.toml`.
-#[derive(Deserialize)]
+/// One server, as `codemode.toml` has it.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TomlServer {
+struct RawServer {
+    /// Of JSON alone: what `type` says.
+    #[serde(skip)]
+    kind: Option<String>,
     command: Option<String>,
     #[serde(default)]
     args: Vec<String>,
@@ -93,38 +78,10 @@ struct TomlServer {
     call_timeout: Option<String>,
 }
 
-impl From<TomlServer> for RawServer {
-    fn from(server: TomlServer) -> RawServer {
-        RawServer {
-            command: server.command,
-            args: server.args,
-            env: server.env,
-            inherit_env: server.inherit_env,
-            cwd: server.cwd,
-            url: server.url,
-            headers: server.headers,
-            bearer_token_env: server.bearer_token_env,
-            oauth_client_id: server.oauth_client_id,
-            oauth_scopes: server.oauth_scopes,
-            kind: None,
-            rules: RawRules {
-                allow: server.allow,
-                deny: server.deny,
-                approve: server.approve,
-                trust: server.trust,
-                approve_destructive: server.approve_destructive,
-                start_timeout: server.start_timeout,
-                call_timeout: server.call_timeout,
-            },
-            disabled: server.disabled,
-        }
-    }
-}
-
-/// What is ours alone: in JSON it is in an object `codemode` of the server.
+/// What is ours alone, in an object `codemode` of a server in JSON.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawRules {
+struct Ours {
     allow: Option<Vec<String>>,
     #[serde(default)]
     deny: Vec<String>,
@@ -152,7 +109,7 @@ struct JsonServer {
     #[serde(default)]
     disabled: bool,
     #[serde(default)]
-    codemode: RawRules,
+    codemode: Ours,
 }
 
 pub(super) fn from_toml(text: &str) -> Result<RawConfig, Fault> {
@@ -160,7 +117,7 @@ pub(super) fn from_toml(text: &str) -> Result<RawConfig, Fault> {
         toml::from_str(text).map_err(|error| Fault::Syntax(error.to_string().trim().to_owned()))?;
     Ok(RawConfig {
         table: "servers",
-        servers: file.servers.into_iter().map(|(name, server)| (name, server.into())).collect(),
+        servers: file.servers,
         approval_timeout: file.approval_timeout,
         relative_to_file: true,
     })
@@ -211,20 +168,24 @@ impl JsonServer {
             };
             env.insert(name, value);
         }
+        let ours = self.codemode;
         Ok(RawServer {
+            kind: self.kind,
             command: self.command,
             args: self.args.unwrap_or_default(),
             env,
-            inherit_env: false,
             cwd: self.cwd,
             url: self.url,
             headers: self.headers.unwrap_or_default(),
-            bearer_token_env: None,
-            oauth_client_id: None,
-            oauth_scopes: Vec::new(),
-            kind: self.kind,
-            rules: self.codemode,
             disabled: self.disabled,
+            allow: ours.allow,
+            deny: ours.deny,
+            approve: ours.approve,
+            trust: ours.trust,
+            approve_destructive: ours.approve_destructive,
+            start_timeout: ours.start_timeout,
+            call_timeout: ours.call_timeout,
+            ..RawServer::default()
         })
     }
 }
@@ -323,13 +284,12 @@ impl RawServer {
                 }
             }
         };
-        let rules = self.rules;
         let tools = ToolRules::new(
-            rules.allow,
-            rules.deny,
-            rules.approve,
-            rules.trust,
-            rules.approve_destructive.unwrap_or(true),
+            self.allow,
+            self.deny,
+            self.approve,
+            self.trust,
+            self.approve_destructive.unwrap_or(true),
         )
         .map_err(|(list, problem)| (list.to_owned(), problem))?;
         let timeout = |field: &str, text: Option<String>, default| match text {
@@ -340,8 +300,8 @@ impl RawServer {
             name,
             transport,
             tools,
-            start_timeout: timeout("start_timeout", rules.start_timeout, DEFAULT_START_TIMEOUT)?,
-            call_timeout: timeout("call_timeout", rules.call_timeout, DEFAULT_CALL_TIMEOUT)?,
+            start_timeout: timeout("start_timeout", self.start_timeout, DEFAULT_START_TIMEOUT)?,
+            call_timeout: timeout("call_timeout", self.call_timeout, DEFAULT_CALL_TIMEOUT)?,
         })
     }
 
