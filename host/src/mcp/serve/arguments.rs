@@ -13,8 +13,6 @@ pub(super) struct ExecArguments {
     pub(super) code: String,
     pub(super) yield_time: Option<Duration>,
     pub(super) max_output_tokens: Option<u64>,
-    /// Of a client without a connection of its own: which session it goes on with.
-    pub(super) session: Option<String>,
 }
 
 impl ExecArguments {
@@ -37,14 +35,14 @@ impl ExecArguments {
         };
         let yield_time = fields.milliseconds("yield_time_ms")?;
         let max_output_tokens = fields.count("max_output_tokens")?;
-        let session = fields.string("session")?;
+        // Which session it goes on with was found out before; here it only has to be of its type.
+        fields.string("session")?;
         fields.finish(&["code", "yield_time_ms", "max_output_tokens"])?;
         let first_line = Pragma::of(&code)?;
         Ok(ExecArguments {
             yield_time: yield_time.or(first_line.yield_time),
             max_output_tokens: max_output_tokens.or(first_line.max_output_tokens),
             code,
-            session,
         })
     }
 }
