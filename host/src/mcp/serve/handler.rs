@@ -24,7 +24,7 @@ use super::{
     desk::Desk,
     link::Link,
     sessions::{Lease, Sessions},
-    toolbox::{Toolbox, Tools},
+    toolbox::{CommonTools, Toolbox, Tools},
     voice::{Log, Voice},
 };
 use crate::Host;
@@ -41,10 +41,16 @@ pub(super) struct Server {
     pub(super) toolbox: Toolbox,
     pub(super) declaration_tokens: usize,
     pub(super) patience: Patience,
-    /// Over HTTP: the sessions of clients without a connection, and their tools.
-    pub(super) stateless: Option<(Sessions, Arc<OnceLock<Arc<Tools>>>)>,
+    /// Over HTTP.
+    pub(super) stateless: Option<Stateless>,
     /// All that were made, to be closed in the end.
     pub(super) clients: parking_lot::Mutex<Vec<Weak<Client>>>,
+}
+
+/// What there is for clients without a connection.
+pub(super) struct Stateless {
+    pub(super) sessions: Sessions,
+    pub(super) tools: Arc<CommonTools>,
 }
 
 impl Handler {
@@ -75,17 +81,17 @@ impl Handler {
         })
     }
 
-    /// The sessions to look in, if the request stands alone.
-    fn sessions(&self, context: &RequestContext<RoleServer>) -> Option<&Sessions> {
-        let (sessions, _) = self.server.stateless.as_ref()?;
+    /// Where the request's client is to be found, if the request stands alone.
+    fn stateless(&self, context: &RequestContext<RoleServer>) -> Option<&Stateless> {
+        let stateless = self.server.stateless.as_ref()?;
         let parts = context.extensions.get::<http::request::Parts>()?;
-        (!parts.headers.contains_key(SESSION_HEADER)).then_some(sessions)
+        (!parts.headers.contains_key(SESSION_HEADER)).then_some(stateless)
     }
 
     fn tools(&self, context: &RequestContext<RoleServer>) -> Arc<Tools> {
-        match (&self.server.stateless, self.sessions(context)) {
-            (Some((_, tools)), Some(_)) => self.server.stateless_tools(tools),
-            _ => Arc::clone(&self.meet(|voice| voice.hear(context)).tools),
+        match self.stateless(context) {
+            Some(stateless) => stateless.tools.tools(),
+            None => Arc::clone(&self.meet(|voice| voice.hear(context)).tools),
         }
     }
 
@@ -110,11 +116,6 @@ impl Handler {
 }
 
 impl Server {
-    /// The tools of all clients that have no connection.
-    pub(super) fn stateless_tools(&self, tools: &OnceLock<Arc<Tools>>) -> Arc<Tools> {
-        Arc::clone(tools.get_or_init(|| Arc::new(self.toolbox.open_for_all())))
-    }
-
     /// Ends all cells and shuts all servers down, and waits for that.
     pub(super) async fn close(&self) {
         let clients: Vec<_> = self.clients.lock().drain(..).collect();
@@ -122,8 +123,8 @@ impl Server {
             client.close().await;
             client.tools.shutdown().await;
         }
-        if let Some(tools) = self.stateless.as_ref().and_then(|(_, tools)| tools.get()) {
-            tools.shutdown().await;
+        if let Some(stateless) = &self.stateless {
+            stateless.tools.shutdown().await;
         }
     }
 }
@@ -168,7 +169,7 @@ impl ServerHandler for Handler {
     ) -> Result<ListToolsResult, ErrorData> {
         let tools = self.tools(&context);
         tools.settled().await;
-        let stateless = self.sessions(&context).is_some();
+        let stateless = self.stateless(&context).is_some();
         let (definitions, max_tokens) = (tools.definitions(), self.server.declaration_tokens);
         let tools = description::tools(&definitions, max_tokens, stateless);
         Ok(ListToolsResult::with_all_items(tools))
@@ -187,9 +188,9 @@ impl ServerHandler for Handler {
             return Err(ErrorData::invalid_params(message, None));
         }
         let lease;
-        let client = match self.sessions(&context) {
+        let client = match self.stateless(&context) {
             None => self.meet(|voice| voice.hear(&context)),
-            Some(sessions) => match Handler::lease(sessions, &request) {
+            Some(Stateless { sessions, .. }) => match Handler::lease(sessions, &request) {
                 Ok(found) => {
                     lease = found;
                     lease.client()

@@ -80,7 +80,7 @@ impl Listener {
         let mut told = std::pin::pin!(told);
         let look_after = async {
             match &server.stateless {
-                Some((sessions, _)) => sessions.look_after().await,
+                Some(stateless) => stateless.sessions.look_after().await,
                 None => std::future::pending().await,
             }
         };

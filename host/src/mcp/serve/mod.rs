@@ -8,10 +8,7 @@
 //! What the client can do reaches the servers whose tools its cells call: they can ask its user (elicitation) and
 //! its model (sampling), as a part of the request that is under way.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     service::{QuitReason, ServerInitializeError, serve_server},
@@ -22,9 +19,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::{
     client::{Client, Introduction, Patience},
     desk::Desk,
-    handler::{Handler, Server},
+    handler::{Handler, Server, Stateless},
     sessions::Sessions,
-    toolbox::Tools,
+    toolbox::CommonTools,
     voice::Voice,
 };
 pub use self::{http::HttpOptions, toolbox::Toolbox};
@@ -135,13 +132,12 @@ pub async fn serve_mcp_http(
     let McpOptions { host, toolbox, wait_time, declaration_tokens } = options;
     let host = Host::new(host);
     let patience = Patience { wait_time, most: http::SESSION_IDLE / 2 };
-    let tools: Arc<OnceLock<Arc<Tools>>> = Arc::default();
+    let tools = Arc::new(CommonTools::new(toolbox.clone()));
     let sessions = {
-        let (host, toolbox, tools) = (host.clone(), toolbox.clone(), Arc::clone(&tools));
+        let (host, tools) = (host.clone(), Arc::clone(&tools));
         Sessions::new(http::SESSION_IDLE, host.max_connections(), move |name| {
-            let tools = tools.get_or_init(|| Arc::new(toolbox.open_for_all()));
             let introduction = Introduction {
-                tools: Arc::clone(tools),
+                tools: tools.tools(),
                 voice: Arc::new(Voice::default()),
                 desk: Arc::new(Desk::default()),
                 name: Some(name),
@@ -154,7 +150,7 @@ pub async fn serve_mcp_http(
         toolbox,
         declaration_tokens,
         patience,
-        stateless: Some((sessions, tools)),
+        stateless: Some(Stateless { sessions, tools }),
         clients: parking_lot::Mutex::default(),
     });
     listening(listener.url());

@@ -1,6 +1,10 @@
 //! Where the tools of cells come from.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use codemode_cells::{Step, ToolFuture, ToolRuntime};
 use codemode_host_protocol::{CellId, Json, ToolDefinition, ToolFailure, ToolInvocation};
@@ -43,11 +47,6 @@ impl Toolbox {
         let options = ManagerOptions { upstream, ..ManagerOptions::default() };
         let manager = servers.map(|config| Manager::start(config, options));
         Tools { definitions, runtime, manager }
-    }
-
-    /// The tools for clients that have no connection to be asked on.
-    pub(super) fn open_for_all(&self) -> Tools {
-        self.open(Arc::new(NoUpstream))
     }
 }
 
@@ -110,6 +109,30 @@ impl Tools {
     pub(super) async fn shutdown(&self) {
         if let Some(manager) = &self.manager {
             manager.shutdown().await;
+        }
+    }
+}
+
+/// The tools of all clients that have no connection to be asked on. Their servers start when the first of them comes.
+pub(super) struct CommonTools {
+    toolbox: Toolbox,
+    tools: OnceLock<Arc<Tools>>,
+}
+
+impl CommonTools {
+    pub(super) fn new(toolbox: Toolbox) -> CommonTools {
+        CommonTools { toolbox, tools: OnceLock::new() }
+    }
+
+    pub(super) fn tools(&self) -> Arc<Tools> {
+        let tools = self.tools.get_or_init(|| Arc::new(self.toolbox.open(Arc::new(NoUpstream))));
+        Arc::clone(tools)
+    }
+
+    /// Shuts the servers down that were started.
+    pub(super) async fn shutdown(&self) {
+        if let Some(tools) = self.tools.get() {
+            tools.shutdown().await;
         }
     }
 }
