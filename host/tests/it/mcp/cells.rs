@@ -30,10 +30,6 @@ fn run(folder: &Path, servers: &serde_json::Value, cell: &str, more: &[&str]) ->
     }
 }
 
-fn entry(stdio: &codemode_host::mcp::StdioConfig) -> serde_json::Value {
-    serde_json::json!({"command": stdio.command, "args": stdio.args})
-}
-
 #[test]
 fn one_cell_calls_two_servers_and_the_workspace() {
     let Some(peers) = peers() else { return };

@@ -59,6 +59,11 @@ pub(crate) fn program(command: String, args: Vec<String>) -> StdioConfig {
     StdioConfig { command, args, env: [].into(), inherit_env: false, cwd: None }
 }
 
+/// A server as an entry of `mcpServers`.
+pub(crate) fn entry(stdio: &StdioConfig) -> Value {
+    serde_json::json!({ "command": stdio.command, "args": stdio.args })
+}
+
 pub(crate) fn server(name: &str, stdio: StdioConfig) -> ServerConfig {
     ServerConfig::new(ServerName::new(name).unwrap(), Transport::Stdio(stdio))
 }

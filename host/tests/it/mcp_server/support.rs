@@ -12,7 +12,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::mcp::support::{node, npm_server};
+use crate::mcp::support::{entry, node, npm_server};
 
 pub(crate) fn codemode() -> &'static str {
     env!("CARGO_BIN_EXE_codemode")
@@ -36,14 +36,10 @@ pub(crate) fn program_of(peers: &Path) -> Command {
 /// yes.
 pub(crate) fn servers(peers: &Path, folder: &Path) -> PathBuf {
     let server = npm_server(peers, "server-everything", &["stdio"]);
-    let entry = |more: Value| {
-        let mut entry = json!({ "command": server.command, "args": server.args });
-        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        entry
-    };
-    let asking = json!({ "codemode": { "approve": ["*"], "call_timeout": "60s" } });
+    let mut asking = entry(&server);
+    asking["codemode"] = json!({ "approve": ["*"], "call_timeout": "60s" });
     let file = folder.join("servers.json");
-    let text = json!({ "mcpServers": { "everything": entry(json!({})), "asking": entry(asking) } });
+    let text = json!({ "mcpServers": { "everything": entry(&server), "asking": asking } });
     std::fs::write(&file, text.to_string()).unwrap();
     file
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::support::{Raw, servers, texts};
-use crate::mcp::support::{misbehaving, peers};
+use crate::mcp::support::{entry, misbehaving, peers};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_with_what_it_waits_for() {
@@ -95,8 +95,7 @@ async fn a_client_hears_when_the_tools_of_cells_change() {
     let Some(peers) = peers() else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = misbehaving(&peers, folder.path(), "");
-    let config =
-        json!({ "mcpServers": { "bad": { "command": server.command, "args": server.args } } });
+    let config = json!({ "mcpServers": { "bad": entry(&server) } });
     let file = folder.path().join("servers.json");
     std::fs::write(&file, config.to_string()).unwrap();
     let mut raw = Raw::start(&["--mcp-config", file.to_str().unwrap()]).await;
