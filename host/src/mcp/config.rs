@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use codemode_host_protocol::identifier;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use url::Url;
 
@@ -14,7 +15,6 @@ pub use self::{
     error::{ConfigError, Fault},
     tools::{ToolRules, Treatment},
 };
-use super::names::identifier;
 
 mod error;
 mod expand;

@@ -8,13 +8,12 @@ use std::{
 };
 
 use codemode_cells::{Step, ToolRuntime};
-use codemode_host_protocol::{ToolDefinition, ToolName};
+use codemode_host_protocol::{ToolDefinition, ToolName, identifier};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
 use super::{
     Approver, Config, DenyAll, NoUpstream, ServerName, Upstream,
-    names::identifier,
     runtime::{Both, Target, Tools},
     server::Server,
 };

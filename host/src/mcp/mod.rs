@@ -37,7 +37,6 @@ mod http;
 mod listing;
 mod login;
 mod manager;
-mod names;
 mod result;
 mod runtime;
 mod server;
