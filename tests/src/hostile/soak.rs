@@ -1,5 +1,4 @@
 use std::{
-    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -10,7 +9,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{Arena, Attack, HonestReport, Mode, honest::CRASHED};
 
@@ -27,7 +26,7 @@ pub struct SoakReport {
     pub killed: u64,
     /// Memory of this process, in KiB.
     pub memory_kib: Memory,
-    /// Workers that were left when all was over, and what could tell why.
+    /// Workers, and threads that look after some, that were left when all was over, and what could tell why.
     pub left: Vec<String>,
     /// What went otherwise than it must.
     pub wrong: Vec<String>,
@@ -96,17 +95,7 @@ pub async fn soak(
     report.memory_kib = Memory { begin, course, end: memory_kib()? };
     drop(state);
     drop(arena);
-    // Nothing tells when the last of a process is gone.
-    let patience = Instant::now() + PATIENCE;
-    while !workers()?.is_empty() && Instant::now() < patience {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let left = workers()?;
-    report.left.extend(left.into_iter().map(describe));
-    if !report.left.is_empty() {
-        // The threads that look after them, and what these wait for.
-        report.left.push(format!("this process: {}", threads(Path::new("/proc/self"))));
-    }
+    report.left = left().await?;
     Ok(report)
 }
 
@@ -173,32 +162,67 @@ async fn kill(state: Arc<State>, mut chance: Rng) -> io::Result<Vec<u64>> {
             continue;
         }
         seen = run;
-        let workers: Vec<Pid> = workers()?.into_iter().collect();
+        let workers = workers()?;
         if workers.is_empty() {
             continue;
         }
         let victim = workers[chance.usize(..workers.len())];
-        if kill_process(victim, Signal::KILL).is_ok() {
+        // By a handle, and looked at again: its number can be somebody else's by now.
+        let Ok(handle) = pidfd_open(victim, PidfdFlags::empty()) else { continue };
+        if is_worker(victim) && pidfd_send_signal(&handle, Signal::KILL).is_ok() {
             state.killed.fetch_add(1, Ordering::Relaxed);
         }
     }
     Ok(course)
 }
 
-/// The children of this process that are workers.
-fn workers() -> io::Result<HashSet<Pid>> {
-    let mut workers = HashSet::new();
-    for task in fs::read_dir("/proc/self/task")? {
-        let Ok(children) = fs::read_to_string(task?.path().join("children")) else { continue };
-        for child in children.split_whitespace() {
-            let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            let is_worker = line.split(|&byte| byte == 0).any(|word| word == b"worker");
-            if let (true, Some(pid)) = (is_worker, child.parse().ok().and_then(Pid::from_raw)) {
-                workers.insert(pid);
-            }
-        }
+/// What is left of the engine, and what could tell why. Empty once its pool starts no more processes, and whoever looks after
+/// one has waited for its end.
+async fn left() -> io::Result<Vec<String>> {
+    let patience = Instant::now() + PATIENCE;
+    // Nothing tells when the last of a thread is gone. Processes come after: until the pool's thread has ended, there can be
+    // one more.
+    while keepers()? > 0 && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(workers)
+    let mut left: Vec<String> = workers()?.into_iter().map(describe).collect();
+    let keepers = keepers()?;
+    if !left.is_empty() || keepers > 0 {
+        left.push(format!(
+            "{keepers} keepers in this process: {}",
+            threads(Path::new("/proc/self"))
+        ));
+    }
+    Ok(left)
+}
+
+/// How many threads of this process start workers, or look after one.
+fn keepers() -> io::Result<usize> {
+    let tasks = fs::read_dir("/proc/self/task")?.flatten();
+    let names = tasks.map(|task| fs::read_to_string(task.path().join("comm")).unwrap_or_default());
+    Ok(names.filter(|name| KEEPERS.contains(&name.trim())).count())
+}
+
+/// The children of this process that are workers.
+///
+/// Not those of each of its threads: the kernel gives them to another thread when theirs ends, and who looks at one thread
+/// after the other misses them.
+fn workers() -> io::Result<Vec<Pid>> {
+    let numbers =
+        fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let processes = numbers.filter_map(|number| number.parse().ok().and_then(Pid::from_raw));
+    Ok(processes.filter(|&process| is_worker(process)).collect())
+}
+
+/// Whether a process is a worker, and a child of this one.
+fn is_worker(process: Pid) -> bool {
+    let folder = format!("/proc/{}", process.as_raw_nonzero());
+    let stat = fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
+    // Its name, in parentheses, can have any character; after it come its state and its parent.
+    let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+    let line = fs::read(format!("{folder}/cmdline")).unwrap_or_default();
+    parent.is_some_and(|parent| parent == std::process::id().to_string())
+        && line.split(|&byte| byte == 0).any(|word| word == b"worker")
 }
 
 /// What a worker does that should have gone.
@@ -251,6 +275,9 @@ const ATTACKS_PER_KILL: u64 = 5;
 
 /// How often it is looked how much memory there is.
 const LOOKS: f64 = 20.0;
+
+/// The threads of an engine that start workers and look after them.
+const KEEPERS: [&str; 2] = ["codemode-pool", "codemode-worker"];
 
 /// How long the last processes may take to go. Only an engine that keeps some needs it.
 const PATIENCE: Duration = Duration::from_secs(60);
