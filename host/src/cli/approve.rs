@@ -45,6 +45,8 @@ impl Approver for Approvals {
                      --approve all"
                 ));
             };
+            // What was typed before the question, perhaps in answer to another, does not count.
+            let _ = tcflush(&terminal, QueueSelector::IFlush);
             let id = ask.runtime_tool_call_id.clone();
             let _ = happenings.send(Happening::Asked(ask));
             let _over = Over { id, happenings };
@@ -76,10 +78,8 @@ fn terminal() -> Option<File> {
 
 /// Reads a line: yes if it is a yes.
 ///
-/// Cancel safety: nothing is read any more after a moment. What was typed before the question, perhaps in answer to
-/// another, does not count.
+/// Cancel safety: nothing is read any more after a moment.
 async fn answer(mut terminal: File) -> bool {
-    let _ = tcflush(&terminal, QueueSelector::IFlush);
     let cancelled = Cancelled(Arc::new(AtomicBool::new(false)));
     let is_cancelled = Arc::clone(&cancelled.0);
     let line = tokio::task::spawn_blocking(move || {
