@@ -5,4 +5,5 @@ mod host;
 mod misbehaving;
 mod real;
 pub(crate) mod support;
+mod terminal;
 mod web;
