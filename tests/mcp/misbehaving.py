@@ -2,7 +2,8 @@
 
 Started as `misbehaving.py [FOLDER] [MODE]`: in FOLDER it leaves notes of what it saw. MODE makes it misbehave from the
 start: `hang` (it never answers), `exit` (it complains and ends), `huge` (its list has a schema of 2 MB), `broken` (its
-list has tools that are none), `endless` (its list has no last page), `many` (its list has 3,000 tools).
+list has tools that are none), `endless` (its list has no last page), `many` (its list has 3,000 tools), `twins` (two
+of its tools have one name in a cell).
 """
 
 import json
@@ -50,6 +51,8 @@ def tools():
         listed.append(tool("huge", inputSchema={"type": "object", "properties": properties}))
     if MODE == "broken":
         listed += [{"name": "no_schema"}, {"inputSchema": OBJECT}, 5]
+    if MODE == "twins":
+        listed = [tool("do-it"), tool("do it")]
     if MODE == "many":
         listed = [tool(f"tool_{i}") for i in range(3_000)]
     for each in listed:

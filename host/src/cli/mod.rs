@@ -140,12 +140,13 @@ fn print_tools(arguments: &ToolsArguments) -> Result<u8, UsageError> {
     let mut definitions = arguments.workspace.open()?.definitions();
     let config = arguments.servers.load(None)?;
     if !config.is_empty() {
-        definitions.extend(event_loop()?.block_on(async {
+        let tools = event_loop()?.block_on(async {
             let manager = Manager::start(config, ManagerOptions::default());
-            let tools = servers::ready(&manager).await.tools;
+            let tools = servers::ready(&manager, &definitions).await.tools;
             manager.shutdown().await;
             tools
-        }));
+        });
+        definitions.extend(tools);
     }
     let text = if arguments.json {
         serde_json::to_string_pretty(&definitions)

@@ -108,11 +108,11 @@ pub(super) fn run(arguments: RunArguments) -> Result<u8, UsageError> {
     let result = tokio.block_on(async {
         let options = ManagerOptions { approver, ..ManagerOptions::default() };
         let manager = Manager::start(config, options);
+        let tools = workspace.definitions();
         let servers = tokio::select! {
-            servers = servers::ready(&manager) => servers,
+            servers = servers::ready(&manager, &tools) => servers,
             code = interrupted() => return Ok(Err(code)),
         };
-        let tools = workspace.definitions();
         let step = servers.beside(tools, tool_timeout::limit(workspace, arguments.tool_timeout));
         let result = run_cell(&arguments, Arc::new(step), file, source, output).await;
         manager.shutdown().await;

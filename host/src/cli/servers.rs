@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use codemode_host_protocol::ToolDefinition;
 
 use super::{UsageError, report};
 use crate::mcp::{Config, Manager, ServerState, ServerStatus, Snapshot};
@@ -40,15 +41,16 @@ impl ServerArguments {
     }
 }
 
-/// Waits until all servers have started or failed, tells a person about those that did not, and returns what there is.
-pub(super) async fn ready(manager: &Manager) -> Snapshot {
+/// Waits until all servers have started or failed, tells a person what to know about them, and returns what there is,
+/// which is to stand beside `others`.
+pub(super) async fn ready(manager: &Manager, others: &[ToolDefinition]) -> Snapshot {
     manager.settled().await;
     let snapshot = manager.snapshot();
     for status in manager.status() {
         tell(&status);
     }
-    for warning in &snapshot.warnings {
-        report::note(warning);
+    for warning in snapshot.warnings(others) {
+        report::note(&warning);
     }
     snapshot
 }

@@ -1,7 +1,7 @@
 //! The one owner of all connections.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt,
     sync::Arc,
     time::Duration,
@@ -78,9 +78,11 @@ impl Manager {
     /// Waits until it is known of each server whether it starts. Bounded by their start timeouts.
     ///
     /// Cancel safe.
-    pub async fn settled(&self) {
+    pub fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
         let generation = Arc::clone(&self.generation.lock());
-        join_all(generation.servers.iter().map(|server| server.settled())).await;
+        async move {
+            join_all(generation.servers.iter().map(|server| server.settled())).await;
+        }
     }
 
     /// How each server is, in the order of their names.
@@ -131,11 +133,29 @@ pub struct Snapshot {
     pub tools: Vec<ToolDefinition>,
     /// Who executes them. Holds nothing up: the servers live and die without it.
     pub runtime: Arc<dyn ToolRuntime>,
-    /// What a person should know: tools that are left out because others have their names.
-    pub warnings: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Snapshot {
+    /// What a person should know of the names that cells see, where there are `others` beside these tools: which tools
+    /// are left out because others have their names, and which servers because tools do.
+    pub fn warnings(&self, others: &[ToolDefinition]) -> Vec<String> {
+        let all = others.iter().chain(&self.tools);
+        let tools: HashMap<String, &ToolDefinition> =
+            all.map(|tool| (identifier(&tool.name), tool)).collect();
+        let servers: BTreeSet<&str> =
+            self.tools.iter().filter_map(|tool| tool.tool_name.namespace.as_deref()).collect();
+        let hidden = servers.into_iter().filter_map(|server| {
+            let name = identifier(server);
+            let tool = &tools.get(&name)?.name;
+            Some(format!(
+                "`tools.{name}` is the tool {tool}, and not the MCP server {server}, whose tools cells have as \
+                 `tools.mcp__{name}__…` alone; give the server another name"
+            ))
+        });
+        self.warnings.iter().cloned().chain(hidden).collect()
+    }
+
     /// A step of these tools and of `tools`, which `runtime` executes. It also gets the cells' notifications.
     ///
     /// Where both have a tool of one name, it is that of `tools`.

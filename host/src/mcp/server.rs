@@ -178,6 +178,7 @@ async fn live(server: Arc<Server>) {
         let why = match started {
             Ok(running) => {
                 server.set(State::Ready(Arc::clone(&running.connection)));
+                warn_of_tools(&server.config, &running.connection);
                 let since = Instant::now();
                 let Some(why) = watch(&server, running).await else { break };
                 if since.elapsed() >= STEADY {
@@ -304,7 +305,10 @@ async fn watch(server: &Arc<Server>, running: Running) -> Option<String> {
                     () = stop() => break true,
                 };
                 let why = match again {
-                    Ok(Ok(())) => None,
+                    Ok(Ok(())) => {
+                        warn_of_tools(&server.config, &connection);
+                        None
+                    }
                     Ok(Err(why)) => Some(why),
                     Err(_) => Some(String::from("it does not tell them in time")),
                 };
@@ -342,6 +346,12 @@ async fn watch(server: &Arc<Server>, running: Running) -> Option<String> {
     // What is left of it, at once: it is about to be started again.
     drop(process);
     Some(why)
+}
+
+fn warn_of_tools(config: &ServerConfig, connection: &Connection) {
+    for warning in &connection.listing().warnings {
+        tracing::warn!(server = %config.name, "{warning}");
+    }
 }
 
 fn with_notes(why: String, notes: Option<&Notes>) -> String {

@@ -70,7 +70,7 @@ impl Handler {
             introduce(&voice);
             let log = Log::of(Arc::clone(&voice));
             let link = Link { desk: Arc::clone(&desk), voice: Arc::clone(&voice), log };
-            let tools = Arc::new(self.server.toolbox.open(Arc::new(link)));
+            let tools = self.server.toolbox.open(Arc::new(link));
             let introduction = Introduction { tools, voice, desk, name: None };
             let (host, patience) = (self.server.host.clone(), self.server.patience);
             let client = Arc::new(Client::new(host, patience, introduction));

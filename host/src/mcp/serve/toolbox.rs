@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -41,12 +41,17 @@ impl Toolbox {
         Toolbox { servers: Some(servers), ..self }
     }
 
-    /// The tools for a client that answers `upstream`. Starts its servers.
-    pub(super) fn open(&self, upstream: Arc<dyn Upstream>) -> Tools {
+    /// The tools for a client that answers `upstream`. Starts its servers, on the current tokio runtime.
+    pub(super) fn open(&self, upstream: Arc<dyn Upstream>) -> Arc<Tools> {
         let Toolbox { definitions, runtime, servers } = self.clone();
         let options = ManagerOptions { upstream, ..ManagerOptions::default() };
         let manager = servers.map(|config| Manager::start(config, options));
-        Tools { definitions, runtime, manager }
+        let settled = manager.as_ref().map(Manager::settled);
+        let tools = Arc::new(Tools { definitions, runtime, manager });
+        if let Some(settled) = settled {
+            tokio::spawn(warn_of_names(settled, Arc::downgrade(&tools)));
+        }
+        tools
     }
 }
 
@@ -113,6 +118,16 @@ impl Tools {
     }
 }
 
+/// Says in the log which names cells do not see, once all servers have said what they have.
+async fn warn_of_names(settled: impl Future<Output = ()>, tools: Weak<Tools>) {
+    settled.await;
+    let Some(tools) = tools.upgrade() else { return };
+    let Some(manager) = &tools.manager else { return };
+    for warning in manager.snapshot().warnings(&tools.definitions) {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// The tools of all clients that have no connection to be asked on. Their servers start when the first of them comes.
 pub(super) struct CommonTools {
     toolbox: Toolbox,
@@ -125,8 +140,7 @@ impl CommonTools {
     }
 
     pub(super) fn tools(&self) -> Arc<Tools> {
-        let tools = self.tools.get_or_init(|| Arc::new(self.toolbox.open(Arc::new(NoUpstream))));
-        Arc::clone(tools)
+        Arc::clone(self.tools.get_or_init(|| self.toolbox.open(Arc::new(NoUpstream))))
     }
 
     /// Shuts the servers down that were started.

@@ -99,6 +99,39 @@ fn what_does_not_start_is_said_and_the_cell_runs() {
 }
 
 #[test]
+fn names_that_hide_others_are_told() {
+    let Some(peers) = peers() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let servers = serde_json::json!({
+        "glob": entry(&misbehaving(&peers, folder.path(), "")),
+        "twins": entry(&misbehaving(&peers, folder.path(), "twins")),
+    });
+    let cell = "
+        text((await tools.glob({ pattern: '*.js' })).paths);
+        text((await tools.mcp__glob__echo({})).content[0].text);
+        text(Object.keys(tools.twins));
+    ";
+    let ran = run(folder.path(), &servers, cell, &[]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), "[\"cell.js\"]\n{}\n[\"do_it\"]\n"),
+        "{}",
+        ran.stderr
+    );
+    expect_test::expect![[r#"
+        note: the tool "do it" of twins is left out: another tool is `mcp__twins__do_it` already; `deny` one of them
+        note: `tools.glob` is the tool glob, and not the MCP server glob, whose tools cells have as `tools.mcp__glob__…` alone; give the server another name
+    "#]]
+    .assert_eq(&ran.stderr);
+    let listed = Command::new(env!("CARGO_BIN_EXE_codemode"))
+        .args(["tools", "--workspace", ".", "--mcp-config", "mcp.json"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(listed.stderr).unwrap(), ran.stderr);
+}
+
+#[test]
 fn a_wrong_file_is_bad_usage() {
     let folder = tempfile::tempdir().unwrap();
     let ran = run(folder.path(), &serde_json::json!({"x": {"command": 5}}), "", &[]);

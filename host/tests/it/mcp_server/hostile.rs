@@ -1,8 +1,10 @@
 //! Clients that do not do what clients should.
 
 use serde_json::json;
+use tokio::process::Command;
 
-use super::support::{Raw, texts};
+use super::support::{Raw, codemode, texts};
+use crate::mcp::support::{entry, misbehaving, peers, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_message_harms_nobody() {
@@ -119,6 +121,31 @@ async fn who_does_not_begin_with_hello_is_told_what_to_do() {
     assert_eq!(raw.leave().await, Some(0));
     let mut silent = Raw::unknown(&["--workspace", "."]);
     assert_eq!(silent.leave().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_hide_others_are_in_the_log() {
+    let Some(peers) = peers() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let servers = json!({ "mcpServers": {
+        "glob": entry(&misbehaving(&peers, folder.path(), "broken")),
+        "twins": entry(&misbehaving(&peers, folder.path(), "twins")),
+    } });
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("servers.json"), servers.to_string()).unwrap();
+    let mut command = Command::new(codemode());
+    command.args(["mcp", "--workspace", ".", "--mcp-config", "servers.json"]);
+    command.current_dir(folder.path()).stderr(std::fs::File::create(file("log")).unwrap());
+    let mut raw = Raw::introduced_to(&mut command).await;
+    for expected in [
+        "another tool is `mcp__twins__do_it` already; `deny` one of them",
+        "`tools.glob` is the tool glob, and not the MCP server glob",
+        "server=glob",
+        "the tool \"no_schema\" is left out",
+    ] {
+        until(|| std::fs::read_to_string(file("log")).unwrap().contains(expected)).await;
+    }
+    assert_eq!(raw.leave().await, Some(0));
 }
 
 async fn start() -> Raw {

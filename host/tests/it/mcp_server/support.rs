@@ -99,7 +99,12 @@ impl Raw {
     pub(crate) async fn of(program: &str, arguments: &[String], env: &[(&str, &Path)]) -> Raw {
         let mut command = Command::new(program);
         command.args(arguments).envs(env.iter().copied()).stderr(Stdio::null());
-        Raw::spawn(&mut command).introduced().await
+        Raw::introduced_to(&mut command).await
+    }
+
+    /// The same client of what `command` starts.
+    pub(crate) async fn introduced_to(command: &mut Command) -> Raw {
+        Raw::spawn(command).introduced().await
     }
 
     async fn introduced(self) -> Raw {
