@@ -88,6 +88,11 @@ pub fn signature(definitions: &[ToolDefinition], place: usize) -> String {
 /// session with discovery has.
 pub const GLOBALS: &str = include_str!("globals.d.ts");
 
+/// Of [`GLOBALS`] those that most cells need: what a model is told where each token counts.
+pub fn common_globals() -> &'static str {
+    GLOBALS.split("\n\n").next().unwrap_or(GLOBALS)
+}
+
 /// A schema as a type on one line, without comments. What it refers to is `unknown`.
 pub fn inline_type(schema: &Json) -> String {
     let Some(tree) = Tree::read(schema) else { return String::from("unknown") };

@@ -832,4 +832,12 @@ fn one_tool_is_described_in_its_place() {
 #[test]
 fn the_globals_are_declarations() {
     parse(GLOBALS);
+    let common = common_globals();
+    parse(common);
+    assert!(
+        common.contains("function text(") && common.contains("function search_tools("),
+        "{common}"
+    );
+    // It needs nothing that only the others declare.
+    assert!(!common.contains("Settled"), "{common}");
 }

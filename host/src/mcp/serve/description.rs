@@ -26,8 +26,9 @@ pub(super) fn tools(
         });
     }
     let annotations = ToolAnnotations::new().read_only(false).open_world(true);
-    let description =
-        format!("{CELLS}\n```ts\n{}```\n", declarations::render_within(definitions, max_tokens));
+    let globals = declarations::common_globals();
+    let tools = declarations::render_within(definitions, max_tokens);
+    let description = format!("{CELLS}\n```ts\n{globals}\n\n{tools}```\n");
     vec![
         tool(EXEC, "Run code that calls tools", description.into(), exec)
             .annotate(annotations.clone().destructive(true)),
@@ -113,24 +114,15 @@ fn wait_schema() -> Value {
 
 /// Each sentence is there for a mistake that models make without it.
 const CELLS: &str = "\
-Run a cell of JavaScript or TypeScript that calls tools. Only what it passes to text() comes back, so do the whole \
-task in one cell: call, loop, filter, join, and show the result.
+Run a cell of JavaScript or TypeScript that calls tools. Only what it shows, with text() and the like, comes back, so do \
+the whole task in one cell: call, loop, filter, join, and show the result.
 
-- `await tools.name({...})` calls a tool and returns its result as a value. Independent calls: `Promise.all`. A call \
-that fails throws a ToolError with the reason.
-- `text(value)` shows a string, or anything else as JSON. `image(value)` and `audio(value)` show media, such as an \
-image item of a tool's result. A value that is only returned is not shown.
-- `store(key, value)` and `load(key)` keep JSON values for later cells; variables do not outlive their cell.
-- `notify(text)` tells the user something while the cell runs. `yield_control()` answers with the output so far and \
-goes on. `exit()` ends the cell.
-- `search_tools(words)` finds tools that are not declared below, `describe_tool(name)` declares one; `ALL_TOOLS` lists \
-all as {name, description}.
-- There is no network, file system, import, require, process or console: everything goes through tools. Top-level \
-await works.
+- `await tools.name({...})` calls a tool and returns its result as a value. Independent calls: `Promise.all`.
+- A value that is only returned is not shown. Variables do not outlive their cell; what it store()s does.
+- There is no network, file system, import, require, process or console: everything goes through tools.
 - A cell that takes longer than yield_time_ms goes on; its result says how to `wait` for it. A first line \
 `// @exec: {\"yield_time_ms\": 1000, \"max_output_tokens\": 2000}` sets what the arguments of those names do.
-
-The tools:";
+";
 
 const WAITING: &str = "\
 Wait for a cell that exec left running. Returns what it has shown since its last answer, and says whether it goes on. \
@@ -162,6 +154,10 @@ mod tests {
         let description = tools[0].description.as_deref().unwrap();
         assert!(description.contains("Gives back what it gets."), "{description}");
         assert!(description.contains("n?: number"), "{description}");
+        // What every session pays before its first tool: more needs a reason.
+        let none = super::tools(&[], 0, false);
+        let tokens = bpe_openai::o200k_base().count(none[0].description.as_deref().unwrap());
+        assert!(tokens < 640, "{tokens} tokens");
         assert!(!tools[0].input_schema.get("properties").unwrap().to_string().contains("session"));
         let stateless = super::tools(&[], 1_000, true);
         assert!(stateless[0].input_schema.get("properties").unwrap().get("session").is_some());
