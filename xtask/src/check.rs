@@ -12,7 +12,8 @@ use clap::ValueEnum;
 use crate::{
     apt::is_on_path,
     error::Error,
-    peers, say,
+    peers::{self, Peers},
+    say,
     workspace::{Workspace, run as run_command},
 };
 
@@ -98,7 +99,7 @@ impl Step {
             )?,
             Self::Test => {
                 let mut test = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
-                if let Err(error) = peers::provide(workspace) {
+                if let Err(error) = peers::provide(workspace, &Peers::MCP) {
                     say::note(&format!(
                         "MCP: tests with real servers and clients are SKIPPED: {error}"
                     ));

@@ -24,7 +24,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{archive::Archive, check::Step, error::Error, workspace::Workspace};
+use crate::{archive::Archive, check::Step, error::Error, peers::Peers, workspace::Workspace};
 
 /// Builds, shows and checks codemode. Each command does the set-up it needs.
 #[derive(Parser)]
@@ -57,7 +57,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Put the MCP servers and clients that the tests run into the target folder; `test` does it too
+    /// Put what tests and the benchmark run of others into the target folder; `test` and `bench` do it too
     Peers,
     /// Say which V8 archive is needed and provide it
     V8 {
@@ -100,7 +100,10 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             setup(&workspace)?;
             soak::run(&workspace, &arguments)?;
         }
-        Command::Peers => peers::provide(&workspace)?,
+        Command::Peers => {
+            peers::provide(&workspace, &Peers::MCP)?;
+            peers::provide(&workspace, &Peers::BENCH)?;
+        }
         Command::V8 { from_source: false, .. } => setup(&workspace)?,
         Command::V8 { from_source: true, output } => {
             let archive = Archive::of(&workspace)?;

@@ -1,4 +1,4 @@
-//! The MCP servers and clients that tests run: real ones, from npm and PyPI, at the versions in `tests/mcp/`.
+//! Programs of others that tests and the benchmark run: real ones, from npm and PyPI, at pinned versions.
 
 use std::{
     fs,
@@ -13,12 +13,40 @@ use crate::{
     workspace::{Workspace, run},
 };
 
-/// Installs them into `mcp/` of the target folder, unless they are there: `node_modules/` and `venv/`.
+/// What belongs together: a folder of `tests/` says in which versions, by `package.json`, its lock file and
+/// `requirements.txt`.
+pub(crate) struct Peers {
+    name: &'static str,
+    wanted_in: &'static str,
+    /// In the target folder.
+    installed_in: &'static str,
+    what: &'static str,
+}
+
+impl Peers {
+    /// What MCP's tests run.
+    pub(crate) const MCP: Peers = Peers {
+        name: "MCP",
+        wanted_in: "mcp",
+        installed_in: "mcp",
+        what: "servers and clients for the tests",
+    };
+
+    /// What the benchmark compares with, beside the reference host.
+    pub(crate) const BENCH: Peers = Peers {
+        name: "bench",
+        wanted_in: "bench",
+        installed_in: "bench-peers",
+        what: "other sandboxes to compare with",
+    };
+}
+
+/// Installs them into their part of the target folder, unless they are there: `node_modules/` and `venv/`.
 ///
 /// Nothing is installed anywhere else but Debian packages, and those only where we may and they are missing.
-pub(crate) fn provide(workspace: &Workspace) -> Result<(), Error> {
-    let wanted = workspace.root.join("tests").join("mcp");
-    let folder = workspace.target.join("mcp");
+pub(crate) fn provide(workspace: &Workspace, peers: &Peers) -> Result<(), Error> {
+    let wanted = workspace.root.join("tests").join(peers.wanted_in);
+    let folder = workspace.target.join(peers.installed_in);
     let stamp = folder.join("stamp");
     let versions = versions(&wanted)?;
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == versions) {
@@ -29,14 +57,15 @@ pub(crate) fn provide(workspace: &Workspace) -> Result<(), Error> {
         Need::program("python3", "python3"),
         Need::python_module("ensurepip", "python3-venv"),
     ])?;
-    say::note("MCP: installing servers and clients for the tests from npm and PyPI");
+    let Peers { name, what, .. } = peers;
+    say::note(&format!("{name}: installing {what} from npm and PyPI"));
     fs::create_dir_all(&folder).map_err(|e| Error::file("create", &folder, &e))?;
     let _ = fs::remove_file(&stamp);
     for name in ["package.json", "package-lock.json"] {
         let (from, to) = (wanted.join(name), folder.join(name));
         fs::copy(&from, &to).map_err(|e| Error::file("copy", &from, &e))?;
     }
-    // Nothing of what is installed runs before a test runs it.
+    // Nothing of what is installed runs before we run it.
     must(
         Command::new("npm")
             .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
@@ -75,7 +104,7 @@ fn must(command: &mut Command) -> Result<(), Error> {
         return Ok(());
     }
     let name = command.get_program().to_string_lossy().into_owned();
-    Err(Error::new(format!("`{name}` could not install the MCP servers and clients"))
+    Err(Error::new(format!("`{name}` could not install what `tests/` asks for"))
         .hint("it needs npm's and PyPI's registries; see what it says above"))
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, fs, process::Command};
 
 use serde::Serialize;
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Machine {
     cpu: String,
     cores: usize,

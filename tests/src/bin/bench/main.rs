@@ -7,9 +7,12 @@ mod echo;
 mod error;
 mod frames;
 mod host;
+mod library;
 mod limit;
 mod machine;
 mod memory;
+mod page;
+mod peers;
 mod report;
 mod rows;
 mod stats;
@@ -17,7 +20,7 @@ mod subject;
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -26,7 +29,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     error::Error,
     machine::Machine,
-    report::{Report, Series},
+    page::Page,
+    report::{PeerReport, Report, Series},
     rows::{Measure, Row, Scale},
     subject::{Contender, Subjects},
 };
@@ -66,6 +70,17 @@ enum Part {
     /// Hold isolates that wait, and say what one takes
     #[command(hide = true)]
     WaitingIsolates { count: usize },
+    /// Time `codemode` as a library
+    #[command(hide = true)]
+    Library {
+        #[arg(long)]
+        processes: bool,
+        #[arg(long, default_value_t = 1)]
+        divisor: usize,
+    },
+    /// Run cells for the library
+    #[command(hide = true)]
+    Worker,
     /// Run a command, and say how long it took and how much memory it had
     #[command(hide = true)]
     Once { command: Vec<String> },
@@ -85,49 +100,79 @@ fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.part {
         Some(Part::Echo) => return echo::serve(),
         Some(Part::WaitingIsolates { count }) => return limit::hold_isolates(count),
+        Some(Part::Library { processes, divisor }) => {
+            return library::time(processes, Scale { divisor });
+        }
+        Some(Part::Worker) => codemode_runtime_js::process::run_worker(),
         Some(Part::Once { command }) => return memory::once(&command),
         None => {}
     }
-    let rows = chosen(&arguments.rows)?;
+    let Chosen { rows, with_peers } = chosen(&arguments.rows)?;
     if arguments.list {
         for row in &rows {
             say(&format!("{:<12} {}", row.name, row.what));
         }
+        if with_peers {
+            say(&format!(
+                "{PEERS:<12} isolated-vm, quickjs-emscripten and Monty beside what is most like them here"
+            ));
+        }
         return Ok(());
-    }
-    let subjects = Subjects::find(&arguments.host_args)?;
-    if let Some(notice) = subjects.notice() {
-        say(notice);
     }
     let scale = Scale { divisor: if arguments.quick { 10 } else { 1 } };
     let machine = Machine::look();
     say(&machine.to_string());
-    let all: Vec<Series> =
-        rows.iter().map(|row| measure(row, &subjects, scale, arguments.rounds)).collect();
-    let report = Report::new(machine, &subjects, arguments.rounds, all);
-    say(&format!("\n{}", report.table()));
+    let page = Page::ours();
+    if !rows.is_empty() {
+        let subjects = Subjects::find(&arguments.host_args)?;
+        if let Some(notice) = subjects.notice() {
+            say(notice);
+        }
+        let all: Vec<Series> =
+            rows.iter().map(|row| measure(row, &subjects, scale, arguments.rounds)).collect();
+        let report = Report::new(machine.clone(), &subjects, arguments.rounds, all);
+        say(&format!("\n{}", report.table()));
+        if arguments.save {
+            report.save(&page)?;
+        }
+    }
+    if with_peers {
+        let rounds = peers::measure(scale, arguments.rounds, say);
+        let report = PeerReport::new(machine, arguments.rounds, rounds);
+        say(&format!("\n{}", report.table()));
+        if arguments.save {
+            report.save(&page)?;
+        }
+    }
     if arguments.save {
-        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-        report.save(&docs)?;
-        say(&format!("written to {}", docs.join(report::PAGE).display()));
+        say(&format!("written to {}", page.path().display()));
     }
     Ok(())
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static Row>, Error> {
+/// What to measure.
+struct Chosen {
+    rows: Vec<&'static Row>,
+    with_peers: bool,
+}
+
+fn chosen(names: &[String]) -> Result<Chosen, Error> {
     if names.is_empty() {
-        return Ok(rows::ALL.iter().collect());
+        return Ok(Chosen { rows: rows::ALL.iter().collect(), with_peers: true });
     }
-    let find = |name: &String| rows::ALL.iter().find(|row| row.name == name.as_str());
-    names
+    let find = |name: &&String| rows::ALL.iter().find(|row| row.name == name.as_str());
+    let rows = names
         .iter()
+        .filter(|name| name.as_str() != PEERS)
         .map(|name| {
-            find(name).ok_or_else(|| {
+            find(&name).ok_or_else(|| {
                 let known: Vec<&str> = rows::ALL.iter().map(|row| row.name).collect();
-                Error::new(format!("there is no row `{name}`; the rows are {}", known.join(", ")))
+                let known = known.join(", ");
+                Error::new(format!("there is no row `{name}`; there are {known}, and {PEERS}"))
             })
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Chosen { rows, with_peers: names.iter().any(|name| name == PEERS) })
 }
 
 /// All rounds of one row. Who goes first changes from round to round.
@@ -173,3 +218,6 @@ fn say(text: &str) {
 fn ourselves() -> Result<PathBuf, Error> {
     std::env::current_exe().map_err(|e| Error::new(format!("cannot tell what program runs: {e}")))
 }
+
+/// The name of the comparison with other sandboxes, for `--rows`.
+const PEERS: &str = "peers";

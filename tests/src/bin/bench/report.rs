@@ -1,12 +1,14 @@
-//! The table, for people and for programs.
+//! The tables, for people and for programs.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::{
     error::Error,
     machine::Machine,
+    page::{Page, Section},
+    peers::{Contestant, MATCHES, Match, PeerRounds},
     rows::{Figure, Row, Target, Unit},
     stats::{Spread, median},
     subject::{Contender, Subjects},
@@ -81,9 +83,7 @@ impl Series {
 
     fn cell(&self, contender: Contender, figure: usize, unit: Unit) -> String {
         match (self.spread(contender, figure), &self.failures[contender as usize]) {
-            (Some(Spread { min, median, max }), _) => {
-                format!("{} ({} – {})", show(median, unit), bare(min, unit), bare(max, unit))
-            }
+            (Some(spread), _) => in_a_cell(spread, unit),
             (None, Some(error)) => format!("failed: {error}"),
             (None, None) => "—".to_owned(),
         }
@@ -161,16 +161,8 @@ impl Report {
     }
 
     /// Puts the table into the page and the figures beside it.
-    pub(crate) fn save(&self, docs: &Path) -> Result<(), Error> {
-        let path = docs.join(PAGE);
-        let broken = |what| Error::new(format!("{}: {what}", path.display()));
-        let page = fs::read_to_string(&path).map_err(|e| broken(e.to_string()))?;
-        let page = between_markers(&page, &self.table())
-            .ok_or_else(|| broken(format!("there is no {BEGIN} before an {END}")))?;
-        fs::write(&path, page).map_err(|e| broken(e.to_string()))?;
-        let text = format!("{:#}\n", self.json());
-        fs::write(docs.join(FIGURES), text)
-            .map_err(|e| Error::new(format!("{}: {e}", docs.join(FIGURES).display())))
+    pub(crate) fn save(&self, page: &Page) -> Result<(), Error> {
+        page.put(Section::Table, &self.table(), self.json())
     }
 
     fn json(&self) -> Value {
@@ -200,13 +192,86 @@ impl Report {
     }
 }
 
-fn between_markers(page: &str, table: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{table}{END}{after}"))
+/// All comparisons with peers.
+pub(crate) struct PeerReport {
+    machine: Machine,
+    rounds: u32,
+    of: PeerRounds,
 }
 
-fn show(value: f64, unit: Unit) -> String {
+impl PeerReport {
+    pub(crate) fn new(machine: Machine, rounds: u32, of: PeerRounds) -> PeerReport {
+        PeerReport { machine, rounds, of }
+    }
+
+    /// In Markdown.
+    pub(crate) fn table(&self) -> String {
+        let mut out = format!(
+            "{}. {} rounds: median (lowest – highest).\n\n\
+             | | the peer | | ours | | ours / the peer's |\n\
+             | --- | --- | --- | --- | --- | --- |\n",
+            self.machine, self.rounds
+        );
+        for line in MATCHES {
+            let ratio = self.ratio(line).map_or("—".to_owned(), |ratio| {
+                format!("{ratio:.3} {}", if ratio <= 1.0 { "✓" } else { "✗" })
+            });
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {}: {} | {} | {ratio} |",
+                line.what,
+                line.peer.name(),
+                self.cell(line.peer, line.theirs),
+                line.ours.name(),
+                line.our.words(),
+                self.cell(line.ours, line.our.name()),
+            );
+        }
+        out
+    }
+
+    pub(crate) fn save(&self, page: &Page) -> Result<(), Error> {
+        let figures = MATCHES.iter().map(|line| {
+            json!({
+                "what": line.what,
+                "peer": line.peer.name(),
+                "unit": "ms",
+                "theirs": self.of.values(line.peer, line.theirs),
+                "ours": self.of.values(line.ours, line.our.name()),
+                "ours_is": format!("{}: {}", line.ours.name(), line.our.words()),
+                "ratio": self.ratio(line),
+            })
+        });
+        let json = json!({
+            "machine": self.machine,
+            "rounds": self.rounds,
+            "figures": figures.collect::<Vec<_>>(),
+        });
+        page.put(Section::Peers, &self.table(), json)
+    }
+
+    /// The median of the rounds' ratios.
+    fn ratio(&self, line: &Match) -> Option<f64> {
+        let ours = self.of.values(line.ours, line.our.name());
+        let theirs = self.of.values(line.peer, line.theirs);
+        let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
+        (!ratios.is_empty()).then(|| median(&ratios))
+    }
+
+    fn cell(&self, contestant: Contestant, figure: &str) -> String {
+        match (Spread::of(&self.of.values(contestant, figure)), self.of.failures.get(&contestant)) {
+            (Some(spread), _) => in_a_cell(spread, Unit::Millis),
+            (None, Some(error)) => format!("failed: {error}"),
+            (None, None) => "—".to_owned(),
+        }
+    }
+}
+
+fn in_a_cell(Spread { min, median, max }: Spread, unit: Unit) -> String {
+    format!("{} ({} – {})", show(median, unit), bare(min, unit), bare(max, unit))
+}
+
+pub(crate) fn show(value: f64, unit: Unit) -> String {
     format!("{} {}", bare(value, unit), unit_name(unit))
 }
 
@@ -237,25 +302,9 @@ fn contender_name(contender: Contender) -> &'static str {
     }
 }
 
-pub(crate) const PAGE: &str = "performance.md";
-
-const FIGURES: &str = "performance.json";
-
-const BEGIN: &str = "<!-- bench:begin -->";
-
-const END: &str = "<!-- bench:end -->";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_replaces_the_last_one() {
-        let page = format!("# Page\n{BEGIN}\nold\n{END}\nmore\n");
-        let first = between_markers(&page, "new\n");
-        assert_eq!(first, Some(format!("# Page\n{BEGIN}\nnew\n{END}\nmore\n")));
-        assert_eq!(between_markers("# Page", "new"), None);
-    }
 
     #[test]
     fn figures_have_three_digits() {
