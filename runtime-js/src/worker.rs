@@ -190,16 +190,18 @@ impl Worker {
             if let Some((job, home)) = state.job.take() {
                 break Next::Begin(job, home);
             }
+            // Behind those that were woken before: timers that are always due must keep nobody waiting, nor be kept.
+            if let Some((at, cell)) = due
+                && at <= Instant::now()
+                && !state.woken.contains(&cell)
+            {
+                state.woken.push_back(cell);
+            }
             if let Some(cell) = state.woken.pop_front() {
                 break Next::GoOn(cell);
             }
             if state.retired && room == Room::Empty {
                 return Next::Retire;
-            }
-            if let Some((at, cell)) = due
-                && at <= Instant::now()
-            {
-                break Next::GoOn(cell);
             }
             if room == Room::Some && !state.is_open {
                 // Whoever brings a cell from here on finds the worker open. What came before is in the queue.
@@ -388,13 +390,17 @@ impl Thread {
 
     /// Gives the cell its turn. Returns what it came to, if that is its end.
     fn turn(&mut self, index: usize) -> Option<Ended> {
+        let others = self.residents.iter().enumerate().filter(|(other, _)| *other != index);
+        let others_due = others.filter_map(|(_, other)| other.due()).min();
         let resident = self.residents.get_mut(index)?;
         let used = resident.cpu_time();
         let turn = match self.tenure {
             Tenure::Alone => resident.turn(&mut self.isolate, Tenure::Alone, || false),
             Tenure::Shared => {
                 let worker = &self.worker;
-                resident.turn(&mut self.isolate, Tenure::Shared, || worker.has_more_to_do())
+                resident.turn(&mut self.isolate, Tenure::Shared, || {
+                    worker.has_more_to_do() || others_due.is_some_and(|at| at <= Instant::now())
+                })
             }
         };
         self.is_slow |= resident.cpu_time().saturating_sub(used) > SLOW_TURN;

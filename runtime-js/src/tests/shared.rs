@@ -171,6 +171,22 @@ fn nobody_is_kept_waiting_by_timers_that_are_always_due() {
 }
 
 #[test]
+fn timers_fire_while_those_of_another_cell_are_always_due() {
+    let tenant = ENGINE.tenant();
+    let (_alone, together) = waiting(&tenant, limits(), PUPPET, 2);
+    answer(&together[1], 1, r#""setTimeout(() => { text('fired'); exit(); }, 30)""#);
+    assert!(matches!(together[1].next(), Event::ToolCall(_)));
+    settle(&together[1]);
+    // Two of them, so that one at least has always something to do.
+    let endless = r#""text('spins'); const spin = () => setTimeout(spin, 0); spin(); await new Promise(() => {})""#;
+    for spinning in [0, 2] {
+        answer(&together[spinning], 1, endless);
+        assert_eq!(shown(&together[spinning]), "spins");
+    }
+    assert_eq!(shown(&together[1]), "fired");
+}
+
+#[test]
 fn a_heap_is_charged_to_whom_it_belongs() {
     let heap_bytes = 64 << 20;
     let limits = Limits { heap_bytes, ..limits() };
