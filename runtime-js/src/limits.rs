@@ -17,8 +17,9 @@ use crate::meter::Meter;
 
 /// Watches the memory of one isolate, and ends what it runs when that goes over the limit.
 ///
-/// Of an isolate with several cells, what they hold is told apart by when it came: a cell is charged with what there is
-/// more at the end of its turn than at the beginning. What others left behind and is collected meanwhile is to its favour.
+/// Each array buffer knows whose it is. What several cells of an isolate hold of its heap is told apart by when it came: a cell is
+/// charged with what there is more at the end of its turn than at the beginning. What others left behind and is collected
+/// meanwhile is to its favour.
 pub(crate) struct HeapGuard {
     limit_bytes: usize,
     exceeded: AtomicBool,
@@ -31,12 +32,10 @@ pub(crate) struct HeapGuard {
     /// What of it is not the running cell's.
     heap_base: AtomicUsize,
     heap_peak: AtomicUsize,
-    /// Bytes in array buffers now.
+    /// Bytes in array buffers now, whosever they are.
     buffers: AtomicUsize,
-    /// What of them is not the running cell's.
-    buffers_base: AtomicUsize,
-    buffers_peak: AtomicUsize,
-    buffer_limit: AtomicUsize,
+    /// Whose array buffers are made now.
+    account: Mutex<Account>,
     /// Those of them that the tenant's meter counts: not what is left of cells that have ended.
     metered_buffers: AtomicUsize,
     /// Why an array buffer was refused last.
@@ -51,14 +50,50 @@ pub(crate) struct HeapGuard {
 }
 
 /// What a cell holds of its isolate's memory between its turns, and the most that it held.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Share {
     heap: usize,
-    buffers: usize,
     pub(crate) heap_peak: usize,
-    pub(crate) buffers_peak: usize,
+    buffers: Arc<Buffers>,
     /// Why an array buffer was refused last.
     refused: Option<LimitExceeded>,
+}
+
+impl Share {
+    /// The most that the cell had in array buffers.
+    pub(crate) fn buffers_peak(&self) -> usize {
+        self.buffers.peak.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that a cell has in array buffers. Any thread may free one.
+#[derive(Debug, Default)]
+struct Buffers {
+    now: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// Who pays for array buffers, and up to where.
+struct Account {
+    buffers: Arc<Buffers>,
+    limit: usize,
+}
+
+impl Account {
+    /// Between turns the isolate works for us.
+    fn of_nobody() -> Account {
+        Account { buffers: Arc::default(), limit: usize::MAX }
+    }
+
+    /// Makes room for `bytes`. How many there are with them.
+    fn reserve(&self, bytes: usize) -> Result<usize, LimitExceeded> {
+        let within = |now: usize| now.checked_add(bytes).filter(|&sum| sum <= self.limit);
+        let reserved = self.buffers.now.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within);
+        reserved.map(|before| before + bytes).map_err(|now| {
+            let used = now.saturating_add(bytes) as u64;
+            LimitExceeded::of_cell(Budget::ArrayBuffers, self.limit as u64, used)
+        })
+    }
 }
 
 /// Whether a cell has its isolate for itself.
@@ -79,9 +114,7 @@ impl HeapGuard {
             heap_base: AtomicUsize::new(0),
             heap_peak: AtomicUsize::new(0),
             buffers: AtomicUsize::new(0),
-            buffers_base: AtomicUsize::new(0),
-            buffers_peak: AtomicUsize::new(0),
-            buffer_limit: AtomicUsize::new(usize::MAX),
+            account: Mutex::new(Account::of_nobody()),
             metered_buffers: AtomicUsize::new(0),
             refused: Mutex::new(None),
             tenant_exceeded: Mutex::new(None),
@@ -119,49 +152,37 @@ impl HeapGuard {
         buffer_limit: usize,
         tenure: Tenure,
     ) {
-        let (heap_base, buffers_base) = match tenure {
-            Tenure::Alone => (0, 0),
-            Tenure::Shared => {
-                let (heap, buffers) = self.held(isolate);
-                (heap.saturating_sub(share.heap), buffers.saturating_sub(share.buffers))
-            }
+        let heap_base = match tenure {
+            Tenure::Alone => 0,
+            Tenure::Shared => held(isolate).saturating_sub(share.heap),
         };
         let _ = self.meter.set(Arc::clone(meter));
         self.heap_base.store(heap_base, Ordering::Relaxed);
-        self.buffers_base.store(buffers_base, Ordering::Relaxed);
-        self.buffer_limit.store(buffers_base.saturating_add(buffer_limit), Ordering::Relaxed);
         self.heap_peak.store(share.heap_peak, Ordering::Relaxed);
-        self.buffers_peak.store(share.buffers_peak, Ordering::Relaxed);
+        *self.account.lock() = Account { buffers: Arc::clone(&share.buffers), limit: buffer_limit };
         *self.refused.lock() = share.refused;
         self.active.store(true, Ordering::Relaxed);
     }
 
     /// The turn is over. What the cell holds is looked at where there are others to hold something too.
     pub(crate) fn leave(&self, isolate: &mut v8::Isolate, tenure: Tenure) -> Share {
-        let (heap, buffers) = match tenure {
-            Tenure::Alone => (0, 0),
-            Tenure::Shared => self.held(isolate),
+        let heap = match tenure {
+            Tenure::Alone => 0,
+            Tenure::Shared => held(isolate),
         };
-        // Between turns the isolate works for us.
-        self.buffer_limit.store(usize::MAX, Ordering::Relaxed);
         let heap_base = self.heap_base.swap(usize::MAX, Ordering::Relaxed);
+        let account = std::mem::replace(&mut *self.account.lock(), Account::of_nobody());
         Share {
             heap: heap.saturating_sub(heap_base),
-            buffers: buffers.saturating_sub(self.buffers_base.load(Ordering::Relaxed)),
             heap_peak: self.heap_peak.load(Ordering::Relaxed),
-            buffers_peak: self.buffers_peak.load(Ordering::Relaxed),
+            buffers: account.buffers,
             refused: self.refused.lock().take(),
         }
     }
 
     /// What the one cell holds that had the isolate for itself until now.
-    pub(crate) fn share_of_first(&self, isolate: &mut v8::Isolate, share: &mut Share) {
-        (share.heap, share.buffers) = self.held(isolate);
-    }
-
-    fn held(&self, isolate: &mut v8::Isolate) -> (usize, usize) {
-        let heap = isolate.get_heap_statistics().used_heap_size();
-        (heap, self.buffers.load(Ordering::Relaxed))
+    pub(crate) fn share_of_first(isolate: &mut v8::Isolate, share: &mut Share) {
+        share.heap = held(isolate);
     }
 
     /// The last cell has ended: what is left is no part of what its tenant's cells use.
@@ -204,8 +225,7 @@ impl HeapGuard {
     pub(crate) fn spent(&self, isolate: &mut v8::Isolate) -> bool {
         self.exceeded().is_some()
             || self.is_loose.load(Ordering::Relaxed)
-            || isolate.get_heap_statistics().used_heap_size() + self.buffers.load(Ordering::Relaxed)
-                > self.kept_bytes()
+            || held(isolate) + self.buffers.load(Ordering::Relaxed) > self.kept_bytes()
     }
 
     /// Whether there is room for one more cell, as far as is known without looking.
@@ -218,30 +238,28 @@ impl HeapGuard {
         MAX_KEPT_HEAP_BYTES.min(self.limit_bytes / 4)
     }
 
-    fn reserve(&self, bytes: usize) -> Result<(), LimitExceeded> {
-        let limit = self.buffer_limit.load(Ordering::Relaxed);
-        let reserved = self.buffers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-            now.checked_add(bytes).filter(|&sum| sum <= limit)
-        });
-        let base = self.buffers_base.load(Ordering::Relaxed);
-        let before = reserved.map_err(|now| {
-            let used = now.saturating_add(bytes).saturating_sub(base) as u64;
-            LimitExceeded::of_cell(Budget::ArrayBuffers, (limit - base) as u64, used)
-        })?;
+    /// Makes room for `bytes`. Whose they are.
+    fn reserve(&self, bytes: usize) -> Result<Arc<Buffers>, LimitExceeded> {
+        let account = self.account.lock();
+        let sum = account.reserve(bytes)?;
+        let owner = Arc::clone(&account.buffers);
+        drop(account);
         if self.active.load(Ordering::Relaxed)
             && let Some(meter) = self.meter.get()
         {
             if let Err(limit) = meter.take_buffer(bytes) {
-                self.buffers.fetch_sub(bytes, Ordering::Relaxed);
+                owner.now.fetch_sub(bytes, Ordering::Relaxed);
                 return Err(limit);
             }
             self.metered_buffers.fetch_add(bytes, Ordering::Relaxed);
         }
-        self.buffers_peak.fetch_max((before + bytes).saturating_sub(base), Ordering::Relaxed);
-        Ok(())
+        owner.peak.fetch_max(sum, Ordering::Relaxed);
+        self.buffers.fetch_add(bytes, Ordering::Relaxed);
+        Ok(owner)
     }
 
-    fn release(&self, bytes: usize) {
+    fn release(&self, owner: &Buffers, bytes: usize) {
+        owner.now.fetch_sub(bytes, Ordering::Relaxed);
         self.buffers.fetch_sub(bytes, Ordering::Relaxed);
         // What was left by a cell that ended is not counted any more.
         let metered = self
@@ -285,20 +303,36 @@ impl HeapGuard {
     }
 
     fn allocate(&self, len: usize, allocate: unsafe fn(Layout) -> *mut u8) -> *mut c_void {
-        let Ok(layout) = Layout::from_size_align(len.max(1), BUFFER_ALIGN) else {
-            return std::ptr::null_mut();
+        let Some(layout) = buffer_layout(len) else { return std::ptr::null_mut() };
+        let owner = match self.reserve(len) {
+            Ok(owner) => owner,
+            Err(limit) => {
+                *self.refused.lock() = Some(limit);
+                return std::ptr::null_mut();
+            }
         };
-        if let Err(limit) = self.reserve(len) {
-            *self.refused.lock() = Some(limit);
+        // SAFETY: the layout's size is not zero: it has room for the owner.
+        let start = unsafe { allocate(layout) };
+        if start.is_null() {
+            self.release(&owner, len);
             return std::ptr::null_mut();
         }
-        // SAFETY: the layout's size is not zero.
-        let data = unsafe { allocate(layout) };
-        if data.is_null() {
-            self.release(len);
+        // SAFETY: the allocation begins with `OWNER_BYTES` that are ours, aligned to more than a pointer needs. What V8 gets
+        // lies behind them, within the allocation.
+        unsafe {
+            start.cast::<*const Buffers>().write(Arc::into_raw(owner));
+            start.add(OWNER_BYTES).cast()
         }
-        data.cast()
     }
+}
+
+/// The room for an array buffer, and before it for whose it is.
+fn buffer_layout(len: usize) -> Option<Layout> {
+    Layout::from_size_align(len.checked_add(OWNER_BYTES)?, BUFFER_ALIGN).ok()
+}
+
+fn held(isolate: &mut v8::Isolate) -> usize {
+    isolate.get_heap_statistics().used_heap_size()
 }
 
 unsafe extern "C" fn allocate(guard: &HeapGuard, len: usize) -> *mut c_void {
@@ -310,11 +344,16 @@ unsafe extern "C" fn allocate_uninitialized(guard: &HeapGuard, len: usize) -> *m
 }
 
 unsafe extern "C" fn free(guard: &HeapGuard, data: *mut c_void, len: usize) {
-    guard.release(len);
-    if let Ok(layout) = Layout::from_size_align(len.max(1), BUFFER_ALIGN) {
-        // SAFETY: V8 frees what `allocate` gave it, with the length it asked for.
-        unsafe { std::alloc::dealloc(data.cast(), layout) };
-    }
+    let Some(layout) = buffer_layout(len) else { return };
+    // SAFETY: V8 frees what `allocate` gave it, once, with the length it asked for: `OWNER_BYTES` before it the allocation begins, and
+    // holds the pointer that `Arc::into_raw` gave.
+    let owner = unsafe {
+        let start = data.cast::<u8>().sub(OWNER_BYTES);
+        let owner = Arc::from_raw(start.cast::<*const Buffers>().read());
+        std::alloc::dealloc(start, layout);
+        owner
+    };
+    guard.release(&owner, len);
 }
 
 unsafe extern "C" fn drop_guard(guard: *const HeapGuard) {
@@ -351,7 +390,7 @@ unsafe extern "C" fn judge(mut isolate: v8::UnsafeRawIsolatePtr, guard: *mut c_v
     let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(&mut isolate) };
     let base = guard.heap_base.load(Ordering::Relaxed);
     let has_too_much =
-        |isolate: &mut v8::Isolate| guard.held(isolate).0.saturating_sub(base) > guard.limit_bytes;
+        |isolate: &mut v8::Isolate| held(isolate).saturating_sub(base) > guard.limit_bytes;
     // It may have been asked for in the turn of another cell.
     if has_too_much(isolate) {
         isolate.low_memory_notification();
@@ -387,6 +426,9 @@ const MIN_HEAP_BYTES: usize = 4 << 20;
 
 /// What a C allocator aligns to.
 const BUFFER_ALIGN: usize = 16;
+
+/// Before each array buffer lies whose it is. As much as keeps the buffer aligned.
+const OWNER_BYTES: usize = BUFFER_ALIGN;
 
 /// One built-in allocation can be of this order (`Array(3e7).fill(1.1)` takes 240 MB, `JSON.stringify` of a large
 /// array 1.2 GB), and V8 interrupts a cell only between such steps.

@@ -137,7 +137,7 @@ impl Resident {
 
     /// Another cell moves in.
     pub(crate) fn make_room(&mut self, isolate: &mut v8::OwnedIsolate) {
-        self.state.heap.share_of_first(isolate, &mut self.share);
+        HeapGuard::share_of_first(isolate, &mut self.share);
         self.rest();
     }
 
@@ -285,7 +285,7 @@ impl Resident {
         let mut usage = self.usage(state.shared.cpu.rest());
         usage.wall = self.started.elapsed();
         usage.heap_bytes = share.heap_peak;
-        usage.buffer_bytes = share.buffers_peak;
+        usage.buffer_bytes = share.buffers_peak();
         let outcome = outcome(state, ended.0, &usage, refused);
         let end = End { outcome, stored: state.writes.take(), usage };
         // The realm's handles go before the end is told: whoever hears of it may count on the memory.
@@ -300,7 +300,7 @@ impl Resident {
             wall: Duration::ZERO,
             cpu,
             heap_bytes: self.share.heap_peak,
-            buffer_bytes: self.share.buffers_peak,
+            buffer_bytes: self.share.buffers_peak(),
             output_bytes: state.output_bytes.get(),
             output_items: state.output_items.get(),
             tool_calls: state.calls_made.get(),

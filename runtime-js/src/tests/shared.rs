@@ -278,3 +278,32 @@ fn cells_that_are_ended_at_once_take_nobody_along() {
         assert_eq!(print(trial.finish()), "here\n");
     }
 }
+
+#[test]
+fn buffers_that_are_collected_later_are_charged_to_nobody_else() {
+    let limits = Limits { buffer_bytes: 8 << 20, ..limits() };
+    let tenant = ENGINE.tenant();
+    let (_alone, together) = waiting(&tenant, limits, PUPPET, 2);
+    let [_, keeps, drops] = &together[..] else { panic!() };
+    let mut round = 0;
+    let mut ask = |trial: &Trial, calls: u64, code: &str| {
+        round += 1;
+        answer(trial, calls, code);
+        let event = trial.next();
+        assert!(matches!(event, Event::ToolCall(_)), "round {round}: {event:?}");
+        settle(trial);
+    };
+    ask(drops, 1, r#""new Uint8Array(7 << 20)""#);
+    // What the other one has dropped is collected here, and makes no room for more than one may have.
+    ask(
+        keeps,
+        1,
+        r#""for (let i = 0; i < 40; i++) new Array(1 << 17).fill(1.5); kept.push(new Uint8Array(7 << 20))""#,
+    );
+    for call in 2..5 {
+        ask(drops, call, r#""new Uint8Array(7 << 20)""#);
+    }
+    answer(keeps, 2, r#""kept.push(new Uint8Array(7 << 20))""#);
+    let Event::End(end) = keeps.next() else { panic!() };
+    assert!(matches!(end.outcome, Outcome::LimitExceeded(_)), "{end:?}");
+}
