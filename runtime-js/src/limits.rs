@@ -139,6 +139,7 @@ impl HeapGuard {
         // The allocator holds the guard for as long as the isolate lives, so the pointer stays good.
         let guard = Arc::as_ptr(self).cast_mut().cast();
         isolate.add_near_heap_limit_callback(near_heap_limit, guard);
+        isolate.add_gc_prologue_callback(about_to_collect, guard, v8::GCType::kGCTypeAll);
         isolate.add_gc_epilogue_callback(collected, guard, v8::GCType::kGCTypeAll);
         isolate
     }
@@ -296,6 +297,20 @@ impl HeapGuard {
         }
     }
 
+    /// Before a collection the heap has `bytes`, garbage and all. As long as V8 keeps the limit itself, a cell has much more than that
+    /// in one case: V8 gives the first large object since the last collection all the room that it wants.
+    fn heap_was(&self, bytes: usize) {
+        if !self.active.load(Ordering::Relaxed) || self.is_loose.load(Ordering::Relaxed) {
+            return;
+        }
+        let own = bytes.saturating_sub(self.heap_base.load(Ordering::Relaxed));
+        if own > self.limit_bytes.saturating_add(YOUNG_BYTES) {
+            self.heap_peak.fetch_max(own, Ordering::Relaxed);
+            self.exceeded.store(true, Ordering::Relaxed);
+            self.terminate();
+        }
+    }
+
     fn terminate(&self) {
         if let Some(isolate) = self.isolate.get() {
             isolate.terminate_execution();
@@ -403,6 +418,20 @@ unsafe extern "C" fn judge(mut isolate: v8::UnsafeRawIsolatePtr, guard: *mut c_v
     guard.is_judged.store(false, Ordering::Relaxed);
 }
 
+/// Looks how large the heap has become since the last collection.
+unsafe extern "C" fn about_to_collect(
+    mut isolate: v8::UnsafeRawIsolatePtr,
+    _: v8::GCType,
+    _: v8::GCCallbackFlags,
+    guard: *mut c_void,
+) {
+    // SAFETY: the pointer is the `HeapGuard` that the isolate's allocator keeps alive.
+    let guard = unsafe { &*guard.cast::<HeapGuard>() };
+    // SAFETY: as in `collected`.
+    let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(&mut isolate) };
+    guard.heap_was(held(isolate));
+}
+
 /// Notes how large the heap is after a collection.
 unsafe extern "C" fn collected(
     mut isolate: v8::UnsafeRawIsolatePtr,
@@ -415,7 +444,7 @@ unsafe extern "C" fn collected(
     // SAFETY: V8 calls this on the isolate's own thread and hands over that isolate, which lives; nobody else looks at it
     // meanwhile, and counters are all that is read of it.
     let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(&mut isolate) };
-    guard.heap_is(isolate.get_heap_statistics().used_heap_size());
+    guard.heap_is(held(isolate));
 }
 
 static ALLOCATOR: v8::RustAllocatorVtable<HeapGuard> =
@@ -437,6 +466,9 @@ const HEAP_OVERSHOOT_BYTES: usize = 8 << 30;
 /// Where V8 has more room than one cell may have, so much more than its limit a cell's heap may be, as a share of that, before it
 /// is collected to see what of it is alive. Each look costs a full collection, so there must be something in between.
 const GARBAGE_SHARE: usize = 4;
+
+/// What V8 has for objects that are young, on top of its limit.
+const YOUNG_BYTES: usize = 32 << 20;
 
 /// An isolate that holds more than this after a cell is not kept for the next.
 const MAX_KEPT_HEAP_BYTES: usize = 32 << 20;
