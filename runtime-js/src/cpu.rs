@@ -76,6 +76,14 @@ pub(crate) fn of_thread(process: rustix::process::Pid, thread: u32) -> Option<Du
     text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
+/// The processor time that all threads of another process have used, those that have ended too; none once it was waited for.
+#[cfg(target_os = "linux")]
+pub(crate) fn of_process(process: rustix::process::Pid) -> Duration {
+    // `CPUCLOCK_SCHED`, above it the complement of the process's id.
+    let process: clockid_t = process.as_raw_nonzero().get();
+    read(ClockId::from_raw((!process << 3) | 2))
+}
+
 /// What the kernel calls the clock of the processor time of the calling thread, in a way that holds on other threads
 /// too (`CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED`, above them the complement of the thread's id).
 fn this_threads_clock() -> ClockId {

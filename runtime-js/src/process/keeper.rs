@@ -12,7 +12,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Signal, kill_process},
+    process::{Signal, WaitId, WaitIdOptions, kill_process, waitid},
 };
 
 use super::{
@@ -246,16 +246,16 @@ impl Keeper {
         // Before it is waited for: what came now would end with it.
         self.worker.0.state.lock().standing = Standing::Gone;
         // Of a process that has died, more can be said than that its connection is closed.
-        let status = match why {
-            Why::Broken(_) => self.wait_a_moment(),
-            _ => None,
-        };
-        let _ = kill_process(self.worker.0.pid, Signal::KILL);
-        self.read_stderr();
-        let _ = self.child.wait();
-        self.worker.take_all_back();
+        let ended = matches!(why, Why::Broken(_)) && self.wait_a_moment();
         let cells: Vec<Arc<RemoteCell>> =
             self.worker.0.state.lock().cells.drain().map(|(_, cell)| cell).collect();
+        for cell in &cells {
+            cell.comes_to_rest();
+        }
+        let _ = kill_process(self.worker.0.pid, Signal::KILL);
+        self.read_stderr();
+        let status = self.child.wait().ok().filter(|_| ended);
+        self.worker.take_all_back();
         let text = match (&why, status) {
             (_, Some(status)) => self.obituary(status),
             (Why::Broken(what), None) => format!("the cell's process {what}"),
@@ -278,15 +278,16 @@ impl Keeper {
         }
     }
 
-    /// How the process ended, if it does within the moment that the system needs for it.
-    fn wait_a_moment(&mut self) -> Option<ExitStatus> {
+    /// Whether the process ends within the moment that the system needs for it. It is yet to be waited for.
+    fn wait_a_moment(&self) -> bool {
         let until = Instant::now() + DEATH_GRACE;
+        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         loop {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
+            if let Ok(Some(_)) = waitid(WaitId::Pid(self.worker.0.pid), how) {
+                return true;
             }
             if Instant::now() >= until {
-                return None;
+                return false;
             }
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -58,8 +58,8 @@ struct CellState {
 enum Course {
     /// No thread works for it. It has used so much.
     Rests(Duration),
-    /// This thread works for it, and had used so much before.
-    Runs { thread: u32, before: Duration },
+    /// This thread works for it, and had used so much before. `elsewhere` is what the process had used for all else by then.
+    Runs { thread: u32, before: Duration, elsewhere: Duration },
 }
 
 impl RemoteCell {
@@ -138,11 +138,21 @@ impl RemoteCell {
         }
         match state.course {
             Course::Rests(used) => used,
-            Course::Runs { thread, before } => {
-                let used = cpu::of_thread(self.worker.0.pid, thread).unwrap_or_default();
-                used.saturating_sub(before)
+            Course::Runs { thread, before, elsewhere } => {
+                let process = self.worker.0.pid;
+                match cpu::of_thread(process, thread) {
+                    Some(used) => used.saturating_sub(before),
+                    // Of a process that has ended, the time of a single thread is not told any more.
+                    None => cpu::of_process(process).saturating_sub(elsewhere),
+                }
             }
         }
+    }
+
+    /// Its process ends, and with it what tells its processor time.
+    pub(super) fn comes_to_rest(&self) {
+        let used = self.cpu_time();
+        self.state.lock().course = Course::Rests(used);
     }
 
     /// When it may have used up its time, if it has used none of its processor's.
@@ -197,7 +207,12 @@ impl RemoteCell {
         let mut state = self.state.lock();
         let event = match said {
             Said::Begins { thread, cpu } => {
-                state.course = Course::Runs { thread, before: cpu };
+                let used = match state.course {
+                    Course::Rests(used) => used,
+                    Course::Runs { .. } => Duration::ZERO,
+                };
+                let elsewhere = cpu::of_process(self.worker.0.pid).saturating_sub(used);
+                state.course = Course::Runs { thread, before: cpu, elsewhere };
                 return Ok(());
             }
             Said::Rests { cpu } => {

@@ -100,6 +100,23 @@ fn a_process_that_is_killed_ends_its_cells_and_no_others() {
     assert_eq!(start("text('next')").finish().shown, ["next"]);
 }
 
+/// Its time is its session's too, and whoever could end its process by itself would have it for nothing.
+#[test]
+fn a_cell_whose_process_ends_has_used_its_time() {
+    let long = "const end = Date.now() + 300; while (Date.now() < end);";
+    let filling = format!("{long} 'x'.repeat(3e8).replace(/x/g, 'yy')");
+    let killed =
+        start_for(&ISOLATED.tenant(), &format!("{long} text('done'); await tools.never()"));
+    assert!(matches!(killed.next(), Event::Output(_)));
+    rustix::process::kill_process(killed.cell.process().unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+    for trial in [killed, start_for(&ISOLATED.tenant(), &filling)] {
+        let end = trial.finish().end;
+        assert!(matches!(end.outcome, Outcome::Crashed(_) | Outcome::LimitExceeded(_)), "{end:?}");
+        assert!(end.usage.cpu >= Duration::from_millis(50), "{end:?}");
+    }
+}
+
 /// An engine whose tenants have one process each.
 fn one_process_each() -> Engine {
     let mut processes = ProcessOptions::this_program(WORKER_ARGUMENTS);
