@@ -201,7 +201,8 @@ fn wrong(name: &str, what: &str, value: &Value) -> String {
     format!("`{name}` must be {what}, and is {}", shortened(&value.to_string(), 80))
 }
 
-fn shortened(text: &str, chars: usize) -> String {
+/// At most so many characters of `text`.
+pub(super) fn shortened(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -1,7 +1,6 @@
 //! One client: its session, and what it does with it.
 
 use std::{
-    collections::HashMap,
     pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -14,7 +13,6 @@ use codemode_cells::{
 use codemode_host_protocol::{CellId, RuntimeResponse, SessionBudgets, WaitOutcome};
 use codemode_runtime_js::WhenStuck;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use parking_lot::Mutex;
 use rmcp::{
     RoleServer,
     model::{
@@ -26,7 +24,7 @@ use rmcp::{
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::{
-    activity::Activity,
+    activity::{Activities, Activity},
     answer::{Answer, refusal},
     arguments::{ExecArguments, WaitArguments},
     desk::{Desk, Question},
@@ -47,8 +45,7 @@ pub(super) struct Client {
     name: Option<String>,
     /// Here from the first cell on: many clients only look around.
     session: OnceLock<InProcessCodeModeSession>,
-    /// Of the cells whose end was not told.
-    activities: Mutex<HashMap<CellId, Arc<Activity>>>,
+    activities: Arc<Activities>,
 }
 
 /// How long clients are made to wait.
@@ -65,22 +62,14 @@ pub(super) struct Introduction {
     pub(super) tools: Arc<Tools>,
     pub(super) voice: Arc<Voice>,
     pub(super) desk: Arc<Desk>,
+    pub(super) activities: Arc<Activities>,
     pub(super) name: Option<String>,
 }
 
 impl Client {
     pub(super) fn new(host: Host, patience: Patience, introduction: Introduction) -> Client {
-        let Introduction { tools, voice, desk, name } = introduction;
-        Client {
-            host,
-            tools,
-            voice,
-            desk,
-            patience,
-            name,
-            session: OnceLock::new(),
-            activities: Mutex::default(),
-        }
+        let Introduction { tools, voice, desk, activities, name } = introduction;
+        Client { host, tools, voice, desk, patience, name, session: OnceLock::new(), activities }
     }
 
     /// Runs a cell until it has something to answer with.
@@ -117,7 +106,7 @@ impl Client {
             Err(error) => return refusal(error.to_string()).into(),
         };
         let cell = started.cell_id;
-        self.activities.lock().insert(cell.clone(), activity);
+        self.activities.insert(cell.clone(), activity);
         let response = async { Ok(started.response.await?.into_inner()) };
         let attended = self.attend(&cell, patience, context, response).await;
         self.answer(&cell, attended, arguments.max_output_tokens)
@@ -212,7 +201,7 @@ impl Client {
     ) -> Result<Attended, SessionError> {
         let patience = patience.min(self.patience.most);
         let session = self.session();
-        let activity = self.activities.lock().get(cell).cloned().unwrap_or_default();
+        let activity = self.activities.of(cell);
         let began = Instant::now();
         let mut response = pin!(response);
         let mut time = pin!(sleep(patience));
@@ -288,7 +277,7 @@ impl Client {
         };
         let mut pending = Vec::new();
         if response.is_terminal() {
-            self.activities.lock().remove(cell);
+            self.activities.remove(cell);
         } else {
             pending = self.desk.tell_pending(cell);
         }

@@ -18,6 +18,7 @@ use rmcp::{
 use serde_json::Value;
 
 use super::{
+    activity::Activities,
     answer::refusal,
     client::{Client, Introduction, Patience},
     description,
@@ -69,9 +70,15 @@ impl Handler {
             let (voice, desk) = (Arc::new(Voice::default()), Arc::new(Desk::default()));
             introduce(&voice);
             let log = Log::of(Arc::clone(&voice));
-            let link = Link { desk: Arc::clone(&desk), voice: Arc::clone(&voice), log };
+            let activities = Arc::new(Activities::default());
+            let link = Link {
+                desk: Arc::clone(&desk),
+                voice: Arc::clone(&voice),
+                activities: Arc::clone(&activities),
+                log,
+            };
             let tools = self.server.toolbox.open(Arc::new(link));
-            let introduction = Introduction { tools, voice, desk, name: None };
+            let introduction = Introduction { tools, voice, desk, activities, name: None };
             let (host, patience) = (self.server.host.clone(), self.server.patience);
             let client = Arc::new(Client::new(host, patience, introduction));
             let mut clients = self.server.clients.lock();

@@ -17,7 +17,7 @@ use rmcp::{
         ClientCapabilities, CreateMessageRequest, CreateMessageRequestParams, CreateMessageResult,
         ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
         InputRequest, ListRootsRequest, ListRootsResult, LoggingLevel,
-        LoggingMessageNotificationParam,
+        LoggingMessageNotificationParam, ProgressNotificationParam,
     },
 };
 use serde::de::DeserializeOwned;
@@ -25,6 +25,7 @@ use serde_json::Value;
 
 use super::{
     super::{Approver, ApproverFuture, Ask, Decision, Upstream, UpstreamFuture},
+    activity::Activities,
     client::Client,
     desk::{Desk, Pending},
     voice::{Log, Voice},
@@ -34,6 +35,7 @@ use super::{
 pub(super) struct Link {
     pub(super) desk: Arc<Desk>,
     pub(super) voice: Arc<Voice>,
+    pub(super) activities: Arc<Activities>,
     pub(super) log: Log,
 }
 
@@ -94,6 +96,17 @@ impl Upstream for Link {
             None => server.to_owned(),
         };
         self.log.say(level, logger, data);
+    }
+
+    /// Becomes a part of what a request hears that asked for progress.
+    fn progress(
+        &self,
+        _server: &str,
+        cell: &CellId,
+        runtime_tool_call_id: &str,
+        params: ProgressNotificationParam,
+    ) {
+        self.activities.of(cell).progress(runtime_tool_call_id, &params);
     }
 }
 

@@ -18,11 +18,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::{
     client::{Client, Introduction, Patience},
-    desk::Desk,
     handler::{Handler, Server, Stateless},
     sessions::Sessions,
     toolbox::CommonTools,
-    voice::Voice,
 };
 pub use self::{http::HttpOptions, toolbox::Toolbox};
 use crate::{Host, HostOptions, ServeError};
@@ -138,8 +136,9 @@ pub async fn serve_mcp_http(
         Sessions::new(http::SESSION_IDLE, host.max_connections(), move |name| {
             let introduction = Introduction {
                 tools: tools.tools(),
-                voice: Arc::new(Voice::default()),
-                desk: Arc::new(Desk::default()),
+                voice: Arc::default(),
+                desk: Arc::default(),
+                activities: Arc::default(),
                 name: Some(name),
             };
             Client::new(host.clone(), patience, introduction)

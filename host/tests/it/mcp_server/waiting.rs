@@ -91,6 +91,39 @@ async fn progress_is_told_to_who_asks_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_far_a_servers_call_is_is_told_too() {
+    let Some(peers) = peers() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(&peers, folder.path());
+    let mut raw = Raw::start(&["--mcp-config", servers.to_str().unwrap()]).await;
+    // A step each second, for longer than anybody waits.
+    let code =
+        "await tools.everything.trigger_long_running_operation({ duration: 600, steps: 600 })";
+    let id = raw
+        .ask(
+            "tools/call",
+            json!({
+                "name": "exec",
+                "arguments": { "code": code, "yield_time_ms": 600_000 },
+                "_meta": { "progressToken": "token" }
+            }),
+        )
+        .await;
+    let waiting = "1 tool call, 0 outputs; waiting for everything.trigger-long-running-operation (";
+    let mut steps = std::collections::BTreeSet::new();
+    while steps.len() < 2 {
+        let told = raw.notified("notifications/progress").await;
+        let message = told["message"].as_str().unwrap();
+        if let Some(step) = message.strip_prefix(waiting) {
+            assert!(step.ends_with(" of 600)"), "{message}");
+            steps.insert(step.to_owned());
+        }
+    }
+    raw.call("wait", json!({ "cell_id": "1", "terminate": true })).await;
+    assert_eq!(texts(&raw.answer(id).await["result"]), "Cell 1 was terminated.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_hears_when_the_tools_of_cells_change() {
     let Some(peers) = peers() else { return };
     let folder = tempfile::tempdir().unwrap();
