@@ -10,16 +10,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rmcp::{
-    service::{QuitReason, ServerInitializeError, serve_server},
-    transport::async_rw::AsyncRwTransport,
-};
+use rmcp::service::{QuitReason, ServerInitializeError, serve_server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::{
     client::{Client, Introduction, Patience},
     handler::{Handler, Server, Stateless},
     sessions::Sessions,
+    stdio::Stdio,
     toolbox::CommonTools,
 };
 pub use self::{http::HttpOptions, toolbox::Toolbox};
@@ -35,6 +33,8 @@ mod handler;
 mod http;
 mod link;
 mod sessions;
+mod stdio;
+mod tap;
 mod toolbox;
 mod voice;
 
@@ -82,7 +82,7 @@ pub async fn serve_mcp_stdio(options: McpOptions) -> Result<(), ServeError> {
         clients: parking_lot::Mutex::default(),
     });
     let (input, output) = rmcp::transport::stdio_pipes();
-    let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(MAX_MESSAGE);
+    let transport = Stdio::new(input, output, MAX_MESSAGE);
     let begun = tokio::select! {
         begun = serve_server(Handler::new(Arc::clone(&server)), transport) => begun,
         () = stop.told() => return Err(ServeError::Stopped),

@@ -65,6 +65,19 @@ async fn a_source_of_fifty_megabytes_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_more_than_64_mib_is_refused() {
+    let mut raw = start().await;
+    let code = format!("text('{}')", "x".repeat(64 << 20));
+    let id = raw.begin("exec", json!({ "code": code })).await;
+    let answer = raw.answer(id).await;
+    assert_eq!(answer["error"]["code"], -32600, "{answer}");
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("and may have 67108864"), "{message}");
+    assert_eq!(texts(&raw.call("exec", json!({ "code": "text(1)" })).await), "1");
+    assert_eq!(raw.leave().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_cells_at_once_all_answer() {
     let mut raw = start().await;
     let mut ids = Vec::new();
