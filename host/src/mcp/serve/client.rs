@@ -30,6 +30,7 @@ use super::{
     desk::{Desk, Question},
     link::{ClientApprover, Speaking},
     toolbox::Tools,
+    turn::Begun,
     voice::{self, Voice, is_modern},
 };
 use crate::Host;
@@ -72,11 +73,12 @@ impl Client {
         Client { host, tools, voice, desk, patience, name, session: OnceLock::new(), activities }
     }
 
-    /// Runs a cell until it has something to answer with.
+    /// Runs a cell until it has something to answer with. `begun` is dropped when the cell has a place among the others.
     pub(super) async fn exec(
         self: &Arc<Client>,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
+        begun: Option<Begun>,
     ) -> CallToolResponse {
         let arguments = match ExecArguments::parse(request.arguments) {
             Ok(arguments) => arguments,
@@ -85,6 +87,7 @@ impl Client {
         let patience = arguments.yield_time.unwrap_or(DEFAULT_YIELD_TIME);
         if let Some(state) = request.request_state {
             // The cell runs already; this is the same call again, with what it was asked for.
+            drop(begun);
             self.desk.answers(request.input_responses.unwrap_or_default());
             let cell = self.own_name(CellId::new(state));
             let max_output_tokens = arguments.max_output_tokens;
@@ -106,6 +109,7 @@ impl Client {
             Err(error) => return refusal(error.to_string()).into(),
         };
         let cell = started.cell_id;
+        drop(begun);
         self.activities.insert(cell.clone(), activity);
         let response = async { Ok(started.response.await?.into_inner()) };
         let attended = self.attend(&cell, patience, context, response).await;

@@ -26,6 +26,7 @@ use super::{
     link::Link,
     sessions::{Lease, Sessions},
     toolbox::{CommonTools, Toolbox, Tools},
+    turn::turn,
     voice::{Log, Voice},
 };
 use crate::Host;
@@ -207,10 +208,12 @@ impl ServerHandler for Handler {
         };
         client.voice.hear(&context);
         if name == description::WAIT {
+            drop(turn(&context).await);
             return Ok(client.wait(request, &context).await);
         }
         client.tools.settled().await;
-        Ok(client.exec(request, &context).await)
+        let begun = turn(&context).await;
+        Ok(client.exec(request, &context, begun).await)
     }
 
     async fn set_level(

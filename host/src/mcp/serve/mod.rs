@@ -36,6 +36,7 @@ mod sessions;
 mod stdio;
 mod tap;
 mod toolbox;
+mod turn;
 mod voice;
 
 /// How MCP clients are served.

@@ -14,14 +14,19 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::tap::{Tap, TooLong};
+use super::{
+    tap::{Tap, TooLong},
+    turn::Turns,
+};
 
-/// Messages, one a line, of which none is longer than a client is told that it may be.
+/// Messages, one a line, of which none is longer than a client is told that it may be, and of whose calls each has its
+/// turn.
 pub(super) struct Stdio<R: AsyncRead + Unpin, W: AsyncWrite> {
     lines: AsyncRwTransport<RoleServer, Tap<R>, W>,
     too_long: mpsc::UnboundedReceiver<TooLong>,
     /// A refusal on its way.
     refusal: Option<JoinHandle<()>>,
+    turns: Turns,
     max_bytes: usize,
 }
 
@@ -36,7 +41,7 @@ where
         let input = Tap::new(input, max_bytes, tell);
         // It leaves out what is longer, and goes on with the next line.
         let lines = AsyncRwTransport::new_server(input, output).with_max_line_length(max_bytes);
-        Stdio { lines, too_long, refusal: None, max_bytes }
+        Stdio { lines, too_long, refusal: None, turns: Turns::default(), max_bytes }
     }
 
     /// Refuses a message that was left out: a request gets an error, and an answer is one for whoever waits for it here.
@@ -91,7 +96,10 @@ where
                 biased;
                 Some(too_long) = self.too_long.recv() => too_long,
                 message = self.lines.receive() => match message {
-                    Some(message) => return Some(message),
+                    Some(mut message) => {
+                        self.turns.give(&mut message);
+                        return Some(message);
+                    }
                     // The last line may have been one of those.
                     None => self.too_long.try_recv().ok()?,
                 },

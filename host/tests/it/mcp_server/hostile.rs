@@ -78,6 +78,25 @@ async fn a_message_of_more_than_64_mib_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn cells_start_in_the_order_in_which_they_were_sent() {
+    let mut raw = start().await;
+    let mut ids = Vec::new();
+    for n in 1..=200 {
+        ids.push(raw.begin("exec", json!({ "code": format!("text({n})") })).await);
+    }
+    for (n, id) in (1..).zip(ids) {
+        let result = raw.answer(id).await["result"].clone();
+        assert_eq!(result["_meta"]["codemode/cellId"], json!(n.to_string()), "{result}");
+        assert_eq!(texts(&result), n.to_string());
+    }
+    // What comes behind a cell finds it.
+    let endless = raw.begin("exec", json!({ "code": "for (;;);", "yield_time_ms": 600_000 })).await;
+    let ended = raw.call("wait", json!({ "cell_id": "201", "terminate": true })).await;
+    assert_eq!(texts(&ended), "Cell 201 was terminated.");
+    raw.answer(endless).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_cells_at_once_all_answer() {
     let mut raw = start().await;
     let mut ids = Vec::new();
