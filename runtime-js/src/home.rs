@@ -28,8 +28,13 @@ pub(crate) struct Home {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Workers that have no cell.
+    /// Workers that have no cell, and a realm for one.
     idle: Vec<Worker>,
+    /// Heap limits of the workers that make a realm for their next cell.
+    making: Vec<usize>,
+    /// Cells for those workers, whichever is ready first: none more than there are workers. One that collects its garbage
+    /// meanwhile takes five times as long as another.
+    awaiting: VecDeque<Box<Job>>,
     /// Workers whose cells were all waiting when they were last heard of.
     open: Vec<Worker>,
     /// Cells that have no worker yet, in the order in which they came.
@@ -44,11 +49,11 @@ struct State {
     is_closed: bool,
 }
 
-/// What a worker does after its last cell.
+/// What a worker does that has no cell.
 pub(crate) enum After {
     /// It runs this one.
     Run(Box<Job>),
-    /// It waits for the next.
+    /// It makes ready for the next, and waits for it.
     Stay,
     /// It ends.
     Leave,
@@ -69,6 +74,13 @@ impl Home {
         let mut state = self.state.lock();
         let worker = match state.take_idle(heap_bytes) {
             Some(worker) => Some(worker),
+            None if state.will_be_idle(heap_bytes) => {
+                // To wait for a realm takes a third of what it takes to make another isolate.
+                job.lie_down();
+                state.cells += 1;
+                state.awaiting.push_back(job);
+                return Ok(());
+            }
             None if state.cells < self.alone => Some(fresh(heap_bytes)?),
             None => {
                 // Another of the worker's cells may be faster to take its turn.
@@ -174,7 +186,8 @@ impl Home {
         self.state.lock().cells -= 1;
     }
 
-    /// Decides about a worker that has come to the end of its last cell. `is_good` if it may have another.
+    /// Decides about a worker that has come to the end of its last cell. `is_good` if it may have another. One that stays
+    /// says when it is [`ready`](Home::ready).
     pub(crate) fn after_last_cell(self: &Arc<Home>, worker: &Worker, is_good: bool) -> After {
         let mut state = self.state.lock();
         state.open.retain(|other| !other.is(worker));
@@ -188,14 +201,35 @@ impl Home {
             return After::Run(job);
         }
         if state.is_closed
-            || state.idle.len() >= MAX_IDLE_PER_TENANT
+            || state.idle.len() + state.making.len() >= MAX_IDLE_PER_TENANT
             || IDLE_WORKERS.load(Ordering::Relaxed) >= MAX_IDLE_IN_PROCESS
         {
             return After::Leave;
         }
         IDLE_WORKERS.fetch_add(1, Ordering::Relaxed);
-        state.idle.push(worker.clone());
+        state.making.push(worker.heap_bytes());
         After::Stay
+    }
+
+    /// Hears of a worker that has made its realm.
+    pub(crate) fn ready(&self, worker: &Worker) -> After {
+        let heap_bytes = worker.heap_bytes();
+        let mut state = self.state.lock();
+        if let Some(index) = state.making.iter().position(|&other| other == heap_bytes) {
+            state.making.swap_remove(index);
+        }
+        let awaiting =
+            state.awaiting.iter().position(|job| job.spec.limits.heap_bytes == heap_bytes);
+        let after = match awaiting.and_then(|index| state.awaiting.remove(index)) {
+            Some(job) => After::Run(job),
+            None if state.is_closed => After::Leave,
+            None => {
+                state.idle.push(worker.clone());
+                return After::Stay;
+            }
+        };
+        IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
+        after
     }
 
     /// The tenant is gone.
@@ -213,14 +247,17 @@ impl Home {
 
 impl State {
     fn take_idle(&mut self, heap_bytes: usize) -> Option<Worker> {
-        let fits = |worker: &Worker| worker.heap_bytes() == heap_bytes;
-        let index = self
-            .idle
-            .iter()
-            .position(|worker| fits(worker) && worker.is_ready())
-            .or_else(|| self.idle.iter().position(fits))?;
+        let index = self.idle.iter().position(|worker| worker.heap_bytes() == heap_bytes)?;
         IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
         Some(self.idle.swap_remove(index))
+    }
+
+    /// Whether a worker makes ready that no cell waits for.
+    fn will_be_idle(&self, heap_bytes: usize) -> bool {
+        let making = self.making.iter().filter(|&&other| other == heap_bytes).count();
+        let awaiting =
+            self.awaiting.iter().filter(|job| job.spec.limits.heap_bytes == heap_bytes).count();
+        awaiting < making
     }
 
     /// The first cell of the queue that wants such a heap.

@@ -2,10 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -40,8 +37,6 @@ struct Inner {
     /// that has just come to rest cannot hit the next.
     running: Mutex<Option<u64>>,
     isolate: OnceLock<v8::IsolateHandle>,
-    /// Whether a cell would start at once, in a realm that is there.
-    ready: AtomicBool,
 }
 
 #[derive(Default)]
@@ -94,7 +89,6 @@ impl Worker {
             changed: Condvar::new(),
             running: Mutex::new(None),
             isolate: OnceLock::new(),
-            ready: AtomicBool::new(false),
         }));
         let thread = worker.clone();
         std::thread::Builder::new()
@@ -113,12 +107,7 @@ impl Worker {
         self.0.heap_bytes
     }
 
-    /// Whether a cell would start at once. A worker that has yet to make a realm starts it as soon as that is done.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Relaxed)
-    }
-
-    /// Hands the worker a cell of the tenant that lives there. The caller is the only one who has the worker, or has it reserved.
+    /// Hands the worker a cell of the tenant that lives there; it starts as soon as there is a realm for it. The caller is the only one who has the worker, or has it reserved.
     pub(crate) fn run(&self, job: Box<Job>, home: Arc<Home>) {
         job.shared.belongs_to(self);
         let mut state = self.0.state.lock();
@@ -263,7 +252,6 @@ struct Thread {
     residents: Vec<Resident>,
     /// For the next cell.
     realm: Option<Realm>,
-    next_job: Option<(Box<Job>, Arc<Home>)>,
     // After all that holds something in it.
     isolate: v8::OwnedIsolate,
     tenure: Tenure,
@@ -285,14 +273,12 @@ impl Thread {
         isolate.set_host_import_module_dynamically_callback(module::import_dynamically);
         let _ = worker.0.isolate.set(isolate.thread_safe_handle());
         let realm = Some(Realm::new(&mut isolate));
-        worker.0.ready.store(true, Ordering::Relaxed);
         Thread {
             worker,
             guard,
             home: None,
             residents: Vec::new(),
             realm,
-            next_job: None,
             isolate,
             tenure: Tenure::Alone,
             cells: 0,
@@ -306,14 +292,7 @@ impl Thread {
             let due = self.residents.iter().filter_map(|cell| Some((cell.due()?, cell.id()))).min();
             let room = self.room();
             self.list(room);
-            let next = match self.next_job.take() {
-                Some((job, home)) => {
-                    *self.worker.0.running.lock() = Some(NOBODY);
-                    Next::Begin(job, home)
-                }
-                None => self.worker.next(due, room, self.home.as_ref()),
-            };
-            let index = match next {
+            let index = match self.worker.next(due, room, self.home.as_ref()) {
                 Next::Retire => return,
                 Next::Begin(job, home) => self.begin(job, home),
                 // One that has ended since it was woken is not there.
@@ -366,7 +345,6 @@ impl Thread {
 
     /// Takes a cell in. Returns its place.
     fn begin(&mut self, job: Box<Job>, home: Arc<Home>) -> Option<usize> {
-        self.worker.0.ready.store(false, Ordering::Relaxed);
         if let [first] = &mut self.residents[..]
             && self.tenure == Tenure::Alone
         {
@@ -432,8 +410,7 @@ impl Thread {
         self.guard.end();
         self.tenure = Tenure::Alone;
         self.is_slow = false;
-        // Before the end is told: whoever starts the next cell when they hear of it shall find this worker. To wait
-        // for its realm takes a third of what it takes to make another isolate.
+        // Before the end is told: whoever starts the next cell when they hear of it shall find this worker.
         if self.worker.is_awaited() {
             // Somebody had reserved its one place, and finds it empty.
             home.unlist(&self.worker);
@@ -442,19 +419,17 @@ impl Thread {
             return true;
         }
         let is_good = self.cells < MAX_CELLS_PER_ISOLATE && !self.guard.spent(&mut self.isolate);
-        let after = home.after_last_cell(&self.worker, is_good);
+        let mut after = home.after_last_cell(&self.worker, is_good);
         self.is_listed = false;
         ending.tell();
+        if let After::Stay = after {
+            self.realm = Some(Realm::new(&mut self.isolate));
+            after = home.ready(&self.worker);
+        }
         match after {
+            After::Run(job) => self.worker.run(job, home),
+            After::Stay => {}
             After::Leave => return false,
-            After::Run(job) => {
-                job.shared.belongs_to(&self.worker);
-                self.next_job = Some((job, home));
-            }
-            After::Stay => {
-                self.realm = Some(Realm::new(&mut self.isolate));
-                self.worker.0.ready.store(true, Ordering::Relaxed);
-            }
         }
         true
     }
