@@ -211,7 +211,22 @@ impl Home {
         After::Stay
     }
 
-    /// Hears of a worker that has made its realm.
+    /// Whether a worker that has had nothing to do for a while shall go: one is enough for a tenant that does little. If not, it
+    /// counts as one that makes ready; `None` when somebody is about to bring it a cell.
+    pub(crate) fn is_spare(&self, worker: &Worker) -> Option<bool> {
+        let mut state = self.state.lock();
+        let index = state.idle.iter().position(|other| other.is(worker))?;
+        state.idle.swap_remove(index);
+        let is_spare = !state.idle.is_empty();
+        if is_spare {
+            IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            state.making.push(worker.heap_bytes());
+        }
+        Some(is_spare)
+    }
+
+    /// Hears of a worker that has made its realm, or has cleared up.
     pub(crate) fn ready(&self, worker: &Worker) -> After {
         let heap_bytes = worker.heap_bytes();
         let mut state = self.state.lock();
@@ -230,6 +245,13 @@ impl Home {
         };
         IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
         after
+    }
+
+    /// How many workers have no cell.
+    #[cfg(test)]
+    pub(crate) fn without_cells(&self) -> usize {
+        let state = self.state.lock();
+        state.idle.len() + state.making.len()
     }
 
     /// The tenant is gone.

@@ -91,6 +91,14 @@ impl Tenant {
     }
 }
 
+#[cfg(test)]
+impl Tenant {
+    /// How many isolates are kept for its next cells.
+    pub(crate) fn idle_isolates(&self) -> usize {
+        self.home.without_cells()
+    }
+}
+
 #[cfg(target_os = "linux")]
 impl Tenant {
     /// What its running cells use.

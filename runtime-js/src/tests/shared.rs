@@ -1,6 +1,9 @@
 //! Cells that wait in one isolate: what one does is not felt by the others.
 
-use std::sync::mpsc;
+use std::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use codemode_host_protocol::{ContentItem, Json};
 
@@ -149,7 +152,7 @@ fn wall_and_processor_time_are_a_cell_s_own() {
     assert!(matches!(together[1].next(), Event::ToolCall(_)));
     let [idle, busy, _] = &together[..] else { panic!() };
     assert!(idle.cell.cpu_time() < busy.cell.cpu_time(), "{idle:?} {busy:?}");
-    let short = Limits { cpu: Some(std::time::Duration::from_millis(200)), ..limits() };
+    let short = Limits { cpu: Some(Duration::from_millis(200)), ..limits() };
     let third = start(&tenant, short, PUPPET);
     assert!(matches!(third.next(), Event::ToolCall(_)));
     answer(&third, 1, r#""while (true);""#);
@@ -306,4 +309,22 @@ fn buffers_that_are_collected_later_are_charged_to_nobody_else() {
     answer(keeps, 2, r#""kept.push(new Uint8Array(7 << 20))""#);
     let Event::End(end) = keeps.next() else { panic!() };
     assert!(matches!(end.outcome, Outcome::LimitExceeded(_)), "{end:?}");
+}
+
+#[test]
+fn a_tenant_that_does_nothing_keeps_one_isolate() {
+    let tenant = ENGINE.tenant();
+    let (alone, _) = waiting(&tenant, limits(), "await tools.echo({})", 0);
+    for trial in &alone {
+        answer(trial, 1, "null");
+        while !matches!(trial.next(), Event::End(_)) {}
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while tenant.idle_isolates() > 1 {
+        assert!(Instant::now() < deadline, "{} isolates are kept", tenant.idle_isolates());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let last = start(&tenant, limits(), "await tools.echo({})");
+    assert!(matches!(last.next(), Event::ToolCall(_)));
+    assert_eq!(tenant.idle_isolates(), 0, "the one that was kept has the cell");
 }
