@@ -150,7 +150,11 @@ pub(super) fn run_help() -> String {
     help("Budgets, for --budget NAME=LIMIT; `none` is no limit:", &[Scope::Cell])
 }
 
+/// Empty where nobody asks: clap wants it for every command at every start, and the tables take a twentieth of that.
 fn help(intro: &str, scopes: &[Scope]) -> String {
+    if !std::env::args_os().any(|argument| argument == "--help" || argument == "help") {
+        return String::new();
+    }
     let options = HostOptions::default();
     let mut text = format!("{intro}\n");
     for &scope in scopes {
