@@ -40,6 +40,40 @@ pub(crate) fn execute(id: i64, session: &str, source: &str, yield_time_ms: u64) 
     )
 }
 
+/// The same, with other tools: definitions as JSON text, from [`many_tools`].
+pub(crate) fn execute_with(id: i64, session: &str, source: &str, tools: &str) -> Vec<u8> {
+    let source = Value::from(source);
+    let body = format!(
+        r#"{{"type":"operation/request","id":{id},"request":{{"method":"session/execute","sessionId":"{session}","request":{{"tool_call_id":"call-1","enabled_tools":{tools},"source":{source},"yield_time_ms":600000,"max_output_tokens":null}}}}}}"#
+    );
+    let mut out = vec![0; HEADER_LEN];
+    out.extend_from_slice(body.as_bytes());
+    finish(&mut out, 0);
+    out
+}
+
+/// As many tools, each with a schema, as an agent with many MCP servers has them.
+pub(crate) fn many_tools(count: usize) -> String {
+    let tool = |number: usize| {
+        json!({
+            "name": format!("server_{}_tool_{number}", number % 20),
+            "tool_name": {"name": format!("tool_{number}"), "namespace": format!("server_{}", number % 20)},
+            "description": "Finds what was asked for and says where it is, most recent first.",
+            "kind": "function",
+            "input_schema": {
+                "type": "object",
+                "properties": {
+                    "query": {"type": "string", "description": "What to look for"},
+                    "limit": {"type": "integer", "minimum": 1},
+                },
+                "required": ["query"],
+            },
+            "output_schema": null,
+        })
+    };
+    Value::from((0..count).map(tool).collect::<Vec<_>>()).to_string()
+}
+
 pub(crate) fn wait(id: i64, session: &str, cell: &str, yield_time_ms: u64) -> Vec<u8> {
     operation(
         id,

@@ -34,6 +34,35 @@ pub(crate) fn time(processes: bool, scale: Scale) -> Result<(), Error> {
     Ok(())
 }
 
+/// As many nested calls, in one cell.
+pub(crate) fn make_calls(times: usize) -> Result<(), Error> {
+    alone(async |session, step| {
+        let source =
+            format!("for (let i = 0; i < {times}; i++) await tools.echo({{ i, text: 'hello' }});");
+        run(session, step, &source).await
+    })
+}
+
+/// As many cells, one after the other.
+pub(crate) fn run_cells(times: usize) -> Result<(), Error> {
+    alone(async |session, step| {
+        for _ in 0..times {
+            run(session, step, "text('hi')").await?;
+        }
+        Ok(())
+    })
+}
+
+/// In a session that is the only one.
+fn alone(
+    work: impl AsyncFn(&InProcessCodeModeSession, &Arc<Step>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let engine = Engine::new();
+    let step = Arc::new(Step::new(vec![definition()], Arc::new(Echo::default())));
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio.block_on(async { work(&open(&engine), &step).await })
+}
+
 async fn time_all(engine: &Engine, scale: Scale) -> Result<[(Our, f64); 6], Error> {
     let echo = Arc::new(Echo::default());
     let step = Arc::new(Step::new(vec![definition()], Arc::clone(&echo) as _));

@@ -3,9 +3,11 @@
 //! One driver speaks to both over stdio, from one thread. Rounds alternate, so that whatever else the machine does
 //! meets both; the ratio of a row is the median of its rounds' ratios. `docs/performance.md` explains the rows.
 
+mod counts;
 mod echo;
 mod error;
 mod frames;
+mod growth;
 mod host;
 mod library;
 mod limit;
@@ -13,6 +15,7 @@ mod machine;
 mod memory;
 mod page;
 mod peers;
+mod plot;
 mod report;
 mod rows;
 mod stats;
@@ -30,7 +33,7 @@ use crate::{
     error::Error,
     machine::Machine,
     page::Page,
-    report::{PeerReport, Report, Series},
+    report::{GrowthReport, PeerReport, Report, Series},
     rows::{Measure, Row, Scale},
     subject::{Contender, Subjects},
 };
@@ -42,6 +45,12 @@ struct Arguments {
     /// Only these rows, by name
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     rows: Vec<String>,
+    /// Measure how cells fare as live cells, stored values, tools and output grow, instead of the rows
+    #[arg(long, conflicts_with = "rows")]
+    growth: bool,
+    /// Count the instructions of hot paths under valgrind, instead of measuring
+    #[arg(long, conflicts_with_all = ["rows", "growth"])]
+    counts: bool,
     /// How many times each row is measured
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -78,6 +87,9 @@ enum Part {
         #[arg(long, default_value_t = 1)]
         divisor: usize,
     },
+    /// Take a path so many times, to be counted
+    #[command(hide = true)]
+    Count { path: String, times: usize },
     /// Run cells for the library
     #[command(hide = true)]
     Worker,
@@ -103,9 +115,16 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Some(Part::Library { processes, divisor }) => {
             return library::time(processes, Scale { divisor });
         }
+        Some(Part::Count { path, times }) => return counts::run(&path, times),
         Some(Part::Worker) => codemode_runtime_js::process::run_worker(),
         Some(Part::Once { command }) => return memory::once(&command),
         None => {}
+    }
+    if arguments.counts {
+        return count(&arguments);
+    }
+    if arguments.growth {
+        return measure_growth(&arguments);
     }
     let Chosen { rows, with_peers } = chosen(&arguments.rows)?;
     if arguments.list {
@@ -145,6 +164,40 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         }
     }
     if arguments.save {
+        say(&format!("written to {}", page.path().display()));
+    }
+    Ok(())
+}
+
+fn count(arguments: &Arguments) -> Result<(), Error> {
+    let page = Page::ours();
+    let counts = counts::measure(&page, say)?;
+    say(&format!("\n{}", counts.table()));
+    if arguments.save {
+        counts.save(&page)?;
+        say(&format!("written to {}", page.path().display()));
+    }
+    Ok(())
+}
+
+fn measure_growth(arguments: &Arguments) -> Result<(), Error> {
+    let scale = Scale { divisor: if arguments.quick { 10 } else { 1 } };
+    let rounds = arguments.rounds;
+    let machine = Machine::look();
+    say(&machine.to_string());
+    let subjects = Subjects::find(&arguments.host_args)?;
+    if let Some(notice) = subjects.notice() {
+        say(notice);
+    }
+    let axes = growth::AXES.iter();
+    let all = axes
+        .map(|axis| growth::measure(axis, &subjects, scale, rounds, say))
+        .collect::<Result<_, _>>()?;
+    let report = GrowthReport::new(machine, rounds, all);
+    say(&format!("\n{}", report.text()));
+    if arguments.save {
+        let page = Page::ours();
+        report.save(&page)?;
         say(&format!("written to {}", page.path().display()));
     }
     Ok(())

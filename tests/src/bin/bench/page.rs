@@ -18,6 +18,8 @@ pub(crate) enum Section {
     /// Hosts against each other.
     Table,
     Peers,
+    Growth,
+    Counts,
 }
 
 impl Page {
@@ -30,6 +32,11 @@ impl Page {
         self.docs.join("performance.md")
     }
 
+    /// A file beside the page.
+    pub(crate) fn put_file(&self, name: &str, text: &str) -> Result<(), Error> {
+        write(&self.docs.join(name), text)
+    }
+
     /// Puts `text` between the section's markers, and `figures` beside the page.
     pub(crate) fn put(&self, section: Section, text: &str, figures: Value) -> Result<(), Error> {
         let path = self.path();
@@ -38,11 +45,24 @@ impl Page {
             Error::new(format!("{}: there is no {begin} before an {end}", path.display()))
         })?;
         write(&path, &page)?;
-        let path = self.docs.join("performance.json");
-        let mut all: Map<String, Value> = serde_json::from_str(&read(&path)?)
-            .map_err(|e| Error::new(format!("{}: {e}", path.display())))?;
+        let mut all = self.all_figures()?;
         all.insert(section.name().to_owned(), figures);
-        write(&path, &format!("{:#}\n", Value::from(all)))
+        write(&self.figures_path(), &format!("{:#}\n", Value::from(all)))
+    }
+
+    /// What was put beside the page last; null if nothing was.
+    pub(crate) fn figures(&self, section: Section) -> Result<Value, Error> {
+        Ok(self.all_figures()?.remove(section.name()).unwrap_or_default())
+    }
+
+    fn all_figures(&self) -> Result<Map<String, Value>, Error> {
+        let path = self.figures_path();
+        serde_json::from_str(&read(&path)?)
+            .map_err(|e| Error::new(format!("{}: {e}", path.display())))
+    }
+
+    fn figures_path(&self) -> PathBuf {
+        self.docs.join("performance.json")
     }
 }
 
@@ -51,6 +71,8 @@ impl Section {
         match self {
             Section::Table => "bench",
             Section::Peers => "peers",
+            Section::Growth => "growth",
+            Section::Counts => "counts",
         }
     }
 }

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use crate::{
     error::Error,
+    growth::{Axis, Growth, Line},
     machine::Machine,
     page::{Page, Section},
     peers::{Contestant, MATCHES, Match, PeerRounds},
+    plot::Plot,
     rows::{Figure, Row, Target, Unit},
     stats::{Spread, median},
     subject::{Contender, Subjects},
@@ -267,6 +269,90 @@ impl PeerReport {
     }
 }
 
+/// How cells grow.
+pub(crate) struct GrowthReport {
+    machine: Machine,
+    rounds: u32,
+    of: Vec<Growth>,
+}
+
+impl GrowthReport {
+    pub(crate) fn new(machine: Machine, rounds: u32, of: Vec<Growth>) -> GrowthReport {
+        GrowthReport { machine, rounds, of }
+    }
+
+    /// In Markdown: the plots, and under them what they say.
+    pub(crate) fn text(&self) -> String {
+        let mut out = format!("{}. Medians of {} rounds.\n\n", self.machine, self.rounds);
+        for growth in &self.of {
+            let Axis { title, grows, .. } = growth.axis;
+            let _ = writeln!(out, "![{title} by {grows}]({})", file_name(growth.axis));
+        }
+        out.push_str(
+            "\n| what grows | | from | to | each costs | exponent |\n\
+             | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for growth in &self.of {
+            for line in Line::ALL {
+                self.line(growth, line, &mut out);
+            }
+        }
+        out
+    }
+
+    fn line(&self, growth: &Growth, line: Line, out: &mut String) {
+        let spreads = growth.spreads(line);
+        let (Some((few, low)), Some((many, high))) = (spreads.first(), spreads.last()) else {
+            return;
+        };
+        let exponent = growth.exponent(line).map_or("—".to_owned(), |exponent| match line {
+            Line::Echo => format!("{exponent:.2}"),
+            _ => format!("{exponent:.2} {}", if exponent <= LINEAR { "✓" } else { "✗" }),
+        });
+        let each = growth.each(line).filter(|each| *each > 0.0);
+        let each = each.map_or("nothing".to_owned(), |each| {
+            format!("{:.3} µs a {}", each * 1000.0, growth.axis.unit)
+        });
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} at {few} | {} at {many} | {each} | {exponent} |",
+            growth.axis.grows,
+            line.name(),
+            show(low.median, Unit::Millis),
+            show(high.median, Unit::Millis),
+        );
+    }
+
+    pub(crate) fn save(&self, page: &Page) -> Result<(), Error> {
+        let mut axes = Vec::new();
+        for growth in &self.of {
+            let lines = Line::ALL.map(|line| (line.name(), growth.spreads(line)));
+            let plot = Plot {
+                title: format!("{}, p50", growth.axis.title),
+                x_title: growth.axis.grows,
+                y_title: "ms",
+                lines: lines.into_iter().filter(|(_, points)| !points.is_empty()).collect(),
+            };
+            page.put_file(&file_name(growth.axis), &plot.svg())?;
+            let rounds = Line::ALL.map(|line| (line.name().to_owned(), json!(growth.rounds(line))));
+            axes.push(json!({
+                "axis": growth.axis.name,
+                "grows": growth.axis.grows,
+                "levels": growth.axis.levels,
+                "unit": "ms",
+                "rounds": Value::Object(rounds.into_iter().collect()),
+                "failures": growth.failures.iter().map(|(line, error)| format!("{}: {error}", line.name())).collect::<Vec<_>>(),
+            }));
+        }
+        let json = json!({"machine": self.machine, "axes": axes});
+        page.put(Section::Growth, &self.text(), json)
+    }
+}
+
+fn file_name(axis: &Axis) -> String {
+    format!("growth-{}.svg", axis.name)
+}
+
 fn in_a_cell(Spread { min, median, max }: Spread, unit: Unit) -> String {
     format!("{} ({} – {})", show(median, unit), bare(min, unit), bare(max, unit))
 }
@@ -301,6 +387,9 @@ fn contender_name(contender: Contender) -> &'static str {
         Contender::Limit => "limit",
     }
 }
+
+/// The exponent of what grows in proportion, and room for noise.
+const LINEAR: f64 = 1.1;
 
 #[cfg(test)]
 mod tests {

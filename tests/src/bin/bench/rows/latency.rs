@@ -147,7 +147,7 @@ pub(super) fn answer_all(host: &mut Host, result: &str) -> Result<(), Error> {
     }
 }
 
-pub(super) fn millis_since(began: Instant) -> f64 {
+pub(crate) fn millis_since(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1000.0
 }
 

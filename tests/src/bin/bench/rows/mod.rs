@@ -6,6 +6,7 @@ mod process;
 
 use crate::{error::Error, limit, subject::Subject};
 
+pub(crate) use latency::millis_since;
 pub(crate) use load::{BUSY_CELLS, YIELD};
 pub(crate) use process::start;
 
