@@ -9,7 +9,14 @@ use crate::{
 
 /// Builds `codemode` and the benchmark with optimisations, and becomes the benchmark, which fetches the reference
 /// host; other sandboxes to compare with are put in place here. Returns only if something of that failed.
+///
+/// With `--micro` it is the micro-benchmarks instead, and arguments after it are theirs.
 pub(crate) fn run(checkout: &Workspace, arguments: &[String]) -> Result<(), Error> {
+    if let [first, theirs @ ..] = arguments
+        && first == "--micro"
+    {
+        return micro(checkout, theirs);
+    }
     say::note("building the benchmark, in release mode: some minutes the first time");
     let built = workspace::run(&mut checkout.cargo([
         "build",
@@ -29,3 +36,17 @@ pub(crate) fn run(checkout: &Workspace, arguments: &[String]) -> Result<(), Erro
     let error = Command::new(&program).current_dir(&checkout.root).args(arguments).exec();
     Err(Error::new(format!("cannot run {}: {error}", program.display())))
 }
+
+/// Each crate that has some, in turn.
+fn micro(checkout: &Workspace, arguments: &[String]) -> Result<(), Error> {
+    say::note("building the micro-benchmarks, in release mode: some minutes the first time");
+    let packages = MICRO.map(|package| format!("--package={package}"));
+    let mut command = checkout.cargo(["bench", "--bench=micro"]);
+    if workspace::run(command.args(packages).arg("--").args(arguments))? {
+        return Ok(());
+    }
+    Err(Error::new("the micro-benchmarks did not run"))
+}
+
+/// Those with a `benches/micro.rs`.
+const MICRO: [&str; 3] = ["codemode-host-protocol", "codemode-declarations", "codemode-cells"];
