@@ -17,19 +17,26 @@ const transport = target.startsWith("http://")
   : new StdioClientTransport({ command: target, args, stderr: "inherit" });
 const client = new Client(
   { name: "typescript-sdk", version: "1" },
-  { capabilities: { elicitation: {}, sampling: {} } },
+  { capabilities: { elicitation: { form: {}, url: {} }, sampling: {}, roots: { listChanged: true } } },
 );
 
-let toldOfLog;
-const logged = new Promise((resolve) => (toldOfLog = resolve));
-client.setNotificationHandler(types.LoggingMessageNotificationSchema, ({ params }) => toldOfLog(params));
+// What a cell says next; servers have loggers of their own.
+const cellSays = () => new Promise((resolve) => {
+  client.setNotificationHandler(types.LoggingMessageNotificationSchema, ({ params }) => {
+    if (params.logger.startsWith("cell ")) resolve(params);
+  });
+});
+const logged = cellSays();
 const questions = [];
 client.setRequestHandler(types.ElicitRequestSchema, ({ params }) => {
   questions.push(params.message);
-  return params.message.includes("May it?")
-    ? { action: "accept", content: {} }
-    : { action: "decline" };
+  if (params.message.includes("May it?") || params.mode === "url") return { action: "accept" };
+  return params.requestedSchema.properties.name === undefined
+    ? { action: "decline" }
+    : { action: "accept", content: { name: "Ada", check: true } };
 });
+let root = "file:///one";
+client.setRequestHandler(types.ListRootsRequestSchema, () => ({ roots: [{ uri: root, name: "root" }] }));
 client.setRequestHandler(types.CreateMessageRequestSchema, () => ({
   model: "none",
   role: "assistant",
@@ -94,7 +101,7 @@ say("again", texts(await call("wait", { cell_id: id })).at(-1).replace(/[\d.]+/g
 
 const abort = new AbortController();
 const endless = call("exec", { code: "notify('runs'); for (;;);", yield_time_ms: 600000 }, { signal: abort.signal });
-await new Promise((resolve) => client.setNotificationHandler(types.LoggingMessageNotificationSchema, resolve));
+await cellSays();
 abort.abort("enough");
 say("aborted", await failing(endless));
 const cell = String(Number(id) + 1);
@@ -108,9 +115,20 @@ const elicit = await call("exec", {
   code: "text(await tools.everything.trigger_elicitation_request({}))",
   yield_time_ms: 60000,
 });
-say("elicited", [questions.length, elicit.isError]);
+say("elicited", [questions.at(-1), /Name: \w+/.exec(texts(elicit)[0])[0]]);
+const link = "text(await tools.everything.trigger_url_elicitation({ url: 'https://example.org/', message: 'See', elicitationId: 'e' }))";
+const linked = await call("exec", { code: link, yield_time_ms: 60000 });
+say("sent to a page", [questions.at(-1), texts(linked)[0].includes("User completed the URL elicitation flow")]);
 const sample = "text(JSON.stringify(await tools.everything.trigger_sampling_request({ prompt: 'hi', maxTokens: 5 })))";
 say("sampled", texts(await call("exec", { code: sample })).join().includes("an answer of the client's model"));
+
+const roots = async () => texts(await call("exec", { code: "text((await tools.everything.get_roots_list({})).content[0].text)" }))[0];
+say("roots", /file:\S+/.exec(await roots())[0]);
+root = "file:///two";
+await client.sendRootsListChanged();
+// The servers are told, and ask again.
+while (!(await roots()).includes(root));
+say("other roots", root);
 
 const denied = questions.length;
 const approved = await call("exec", { code: "text(await tools.asking.echo({ message: 'allowed' }))" });

@@ -81,6 +81,12 @@ impl Connection {
         Ok(())
     }
 
+    /// Tells the server that its client's roots have changed.
+    pub(super) async fn roots_changed(&self) {
+        // One that does not read, or has gone, need not know.
+        let _ = tokio::time::timeout(A_WHILE, self.peer.notify_roots_list_changed()).await;
+    }
+
     /// Waits until a call finds that nobody is there any more.
     pub(super) async fn is_gone(&self) {
         let mut gone = self.gone.subscribe();

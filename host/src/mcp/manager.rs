@@ -91,6 +91,15 @@ impl Manager {
         generation.servers.iter().map(|server| server.status()).collect()
     }
 
+    /// Tells the servers that run that [`Upstream::list_roots`] would answer otherwise now.
+    ///
+    /// Cancel safe.
+    pub async fn roots_changed(&self) {
+        let generation = Arc::clone(&self.generation.lock());
+        let connections = generation.servers.iter().filter_map(|server| server.connection());
+        join_all(connections.map(async |connection| connection.roots_changed().await)).await;
+    }
+
     /// Swaps the configuration, at once: the next snapshot is of the new one. The old one's servers are shut down,
     /// also while a cell still has their tools; its calls of them fail then.
     ///

@@ -170,6 +170,10 @@ impl ServerHandler for Handler {
         tokio::spawn(tell_of_changes(Arc::downgrade(client), context.peer));
     }
 
+    async fn on_roots_list_changed(&self, _context: NotificationContext<RoleServer>) {
+        self.client().tools.roots_changed().await;
+    }
+
     async fn list_tools(
         &self,
         _request: Option<PaginatedRequestParams>,

@@ -110,6 +110,13 @@ impl Tools {
         }
     }
 
+    /// Tells the servers that their client's roots have changed.
+    pub(super) async fn roots_changed(&self) {
+        if let Some(manager) = &self.manager {
+            manager.roots_changed().await;
+        }
+    }
+
     /// Shuts the servers down.
     pub(super) async fn shutdown(&self) {
         if let Some(manager) = &self.manager {

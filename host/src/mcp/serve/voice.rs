@@ -65,9 +65,12 @@ impl Voice {
         state.level_was_set = true;
     }
 
-    /// Whether a person can be asked there.
+    /// Whether a person can be asked there, and not only sent to a page.
     pub(super) fn elicits(&self) -> bool {
-        self.0.lock().abilities.elicitation.is_some()
+        let state = self.0.lock();
+        let elicitation = state.abilities.elicitation.as_ref();
+        elicitation
+            .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
     }
 
     /// Says something in the client's log, if it wants to hear it.

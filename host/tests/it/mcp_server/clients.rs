@@ -57,8 +57,11 @@ async fn the_typescript_sdk_sees_all_there_is() {
         again: "exec cell N not found: it completed N ms ago, and its result was read N ms ago; what that showed is repeated here; no cell of this session is live"
         aborted: "MCP error -32001: enough"
         its cell: "was terminated"
-        elicited: [1,false]
+        elicited: ["everything: Please provide inputs for the following fields:","Name: Ada"]
+        sent to a page: ["everything: See",true]
         sampled: true
+        roots: "file:///one"
+        other roots: "file:///two"
         approved: [["A cell wants to call echo of asking with {\"message\":\"allowed\"}. May it?"],["{\"content\":[{\"text\":\"Echo: allowed\",\"type\":\"text\"}]}"]]
         quiet: ["ok"]
     "#]];
