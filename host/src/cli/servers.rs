@@ -34,6 +34,11 @@ impl ServerArguments {
             .map_err(|error| UsageError::new(error.to_string()).hint(HINT))?
             .with_approved(&self.approve)
             .map_err(|fault| UsageError::new(format!("--approve {fault}")))?;
+        if config.is_empty() && !self.mcp_config.is_empty() {
+            let files = self.mcp_config.iter().map(|file| file.display().to_string());
+            let files = files.collect::<Vec<_>>().join(", ");
+            report::note(&format!("there is no MCP server, or none that is enabled, in {files}"));
+        }
         Ok(match call_timeout {
             Some(timeout) => config.with_call_timeout(timeout),
             None => config,

@@ -247,6 +247,9 @@ async fn keep_tail(mut stderr: ChildStderr, notes: Arc<Notes>) {
 
 fn explain_start(program: &str, error: &io::Error) -> String {
     let hint = match error.kind() {
+        io::ErrorKind::NotFound if program.contains(char::is_whitespace) => {
+            ". A `command` is the program alone; what follows it belongs in `args`"
+        }
         io::ErrorKind::NotFound => {
             ". It is not installed, or not in PATH; give its whole path as `command`"
         }

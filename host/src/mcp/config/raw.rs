@@ -44,7 +44,7 @@ struct JsonFile {
 
 /// One server, as `codemode.toml` has it.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with the server's `command` or `url`")]
 struct RawServer {
     /// Of JSON alone: what `type` says.
     #[serde(skip)]
@@ -80,7 +80,7 @@ struct RawServer {
 
 /// What is ours alone, in an object `codemode` of a server in JSON.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with what is codemode's own, such as `deny`")]
 struct Ours {
     allow: Option<Vec<String>>,
     #[serde(default)]
@@ -96,6 +96,7 @@ struct Ours {
 
 /// One server in the JSON of MCP clients.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with the server's `command` or `url`")]
 struct JsonServer {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -113,8 +114,13 @@ struct JsonServer {
 }
 
 pub(super) fn from_toml(text: &str) -> Result<RawConfig, Fault> {
-    let file: TomlFile =
-        toml::from_str(text).map_err(|error| Fault::Syntax(error.to_string().trim().to_owned()))?;
+    let file: TomlFile = toml::from_str(text).map_err(|error| {
+        let problem = plainly(error.to_string().trim());
+        Fault::Syntax(match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Ok(_) => format!("is JSON, with the name of a TOML file; name it .json\n{problem}"),
+            Err(_) => problem,
+        })
+    })?;
     Ok(RawConfig {
         table: "servers",
         servers: file.servers,
@@ -128,8 +134,15 @@ pub(super) fn from_json(text: &str) -> Result<RawConfig, Fault> {
     let file: JsonFile = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let field = error.path().to_string();
         match error.into_inner() {
-            inner if inner.is_data() && field != "." => Fault::field(field, inner.to_string()),
-            inner => Fault::Syntax(format!("is no JSON of MCP servers: {inner}")),
+            inner if inner.is_data() && field != "." => {
+                Fault::field(field, plainly(&inner.to_string()))
+            }
+            inner => Fault::Syntax(match toml::from_str::<toml::Table>(text) {
+                Ok(table) if !table.is_empty() => {
+                    String::from("is TOML, with the name of another file; name it .toml")
+                }
+                _ => format!("is no JSON of MCP servers: {inner}"),
+            }),
         }
     })?;
     deserializer
@@ -310,10 +323,15 @@ impl RawServer {
         url: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<HttpConfig, Wrong> {
-        let parsed = Url::parse(url).map_err(|error| wrong("url", &format!("{error}: {url:?}")))?;
-        if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
-            return Err(wrong("url", "must begin with https:// or http://, and name a host"));
-        }
+        let parsed = Url::parse(url)
+            .ok()
+            .filter(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host());
+        let Some(parsed) = parsed else {
+            return Err(wrong(
+                "url",
+                &format!("is {url:?}, and must be an address such as https://example.com/mcp"),
+            ));
+        };
         let headers = expand_all("headers", &self.headers, environment)?;
         for (name, value) in &headers {
             let is_token = !name.is_empty()
@@ -376,6 +394,26 @@ fn expand_all(
             Err(problem) => Err((format!("{table}.{name}"), problem)),
         })
         .collect()
+}
+
+/// A problem with a type in the words of who writes such files.
+fn plainly(problem: &str) -> String {
+    let (before, problem) = match problem.rfind("invalid type: ") {
+        Some(at) => problem.split_at(at),
+        None => return problem.to_owned(),
+    };
+    let (found, expected) = problem.split_once(", expected ").unwrap_or((problem, ""));
+    let found = match found {
+        "invalid type: sequence" => "is a list",
+        "invalid type: map" => "is a table or object",
+        found => &found.replacen("invalid type: ", "is the ", 1),
+    };
+    let expected = expected.replacen("a sequence", "a list, such as [\"a\", \"b\"]", 1).replacen(
+        "a map",
+        "a table or object, such as {\"name\": …}",
+        1,
+    );
+    format!("{before}{found}, and must be {expected}")
 }
 
 fn wrong(field: &str, problem: &str) -> Wrong {

@@ -170,9 +170,50 @@ fn what_is_wrong_is_said_with_its_place() {
         "a.json",
         r#"{"mcpServers": {"x": {"command": 5}}}"#,
         expect![
-            "a.json: mcpServers.x.command: invalid type: integer `5`, expected a string at line 1 column 34"
+            "a.json: mcpServers.x.command: is the integer `5`, and must be a string at line 1 column 34"
         ],
     );
+    for (text, field, problem) in [
+        (
+            r#"{"mcpServers": [{"command": "a"}]}"#,
+            "mcpServers",
+            "is a list, and must be a table or object, such as {\"name\": …} at line 1 column 15",
+        ),
+        (
+            r#"{"mcpServers": {"x": "a b"}}"#,
+            "mcpServers.x",
+            "is the string \"a b\", and must be an object with the server's `command` or `url` at line 1 column 26",
+        ),
+        (
+            r#"{"mcpServers": {"x": {"command": "a", "args": "-y b"}}}"#,
+            "mcpServers.x.args",
+            "is the string \"-y b\", and must be a list, such as [\"a\", \"b\"] at line 1 column 52",
+        ),
+        (
+            r#"{"mcpServers": {"x": {"url": "example.com/mcp"}}}"#,
+            "mcpServers.x.url",
+            "is \"example.com/mcp\", and must be an address such as https://example.com/mcp",
+        ),
+    ] {
+        let fault = parse("a.json", text).unwrap_err().fault;
+        assert_eq!(fault, Fault::field(field, problem), "{text}");
+    }
+    refused(
+        "a.json",
+        "[servers.x]\ncommand = \"a\"\n",
+        expect!["a.json: is TOML, with the name of another file; name it .toml"],
+    );
+    for (text, problem) in [
+        ("{\"mcpServers\": {}}", "is JSON, with the name of a TOML file; name it .json\n"),
+        (
+            "[servers]\nx = \"a\"\n",
+            "is the string \"a\", and must be a table with the server's `command` or `url`",
+        ),
+        ("[[servers]]\nname = \"a\"\n", "is a list, and must be a table or object, such as"),
+    ] {
+        let error = parse("c.toml", text).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
     refused(
         "a.json",
         r#"{"mcpServers": {"x": {}}}"#,
@@ -197,7 +238,9 @@ fn what_is_wrong_is_said_with_its_place() {
     refused(
         "a.json",
         r#"{"mcpServers": {"x": {"url": "ftp://x"}}}"#,
-        expect!["a.json: mcpServers.x.url: must begin with https:// or http://, and name a host"],
+        expect![
+            "a.json: mcpServers.x.url: is \"ftp://x\", and must be an address such as https://example.com/mcp"
+        ],
     );
     refused(
         "a.json",

@@ -136,7 +136,7 @@ fn a_wrong_file_is_bad_usage() {
     let folder = tempfile::tempdir().unwrap();
     let ran = run(folder.path(), &serde_json::json!({"x": {"command": 5}}), "", &[]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("mcpServers.x.command: invalid type"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("mcpServers.x.command: is the integer `5`"), "{}", ran.stderr);
     assert!(ran.stderr.contains("docs/mcp.md"), "{}", ran.stderr);
 }
 
