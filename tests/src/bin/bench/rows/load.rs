@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -111,6 +112,23 @@ pub(super) fn waiting_cells(subject: &Subject, scale: Scale) -> Result<Vec<f64>,
     Ok(vec![(memory::pss_kib(host.pid())? - before) / started as f64])
 }
 
+/// What is left is looked at once the host had time to give back what it may.
+pub(super) fn quiet_sessions(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> {
+    let (mut host, _) = Host::start(subject)?;
+    host.open("before")?;
+    host.warm_up("before", 5)?;
+    thread::sleep(QUIET);
+    let before = memory::pss_kib(host.pid())?;
+    let sessions = scale.of(10);
+    for number in 0..sessions {
+        let session = format!("s{number}");
+        host.open(&session)?;
+        host.warm_up(&session, 60)?;
+    }
+    thread::sleep(QUIET);
+    Ok(vec![(memory::pss_kib(host.pid())? - before) / sessions as f64])
+}
+
 /// p50 and p99.
 pub(super) fn terminate(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> {
     let (mut host, _) = Host::start(subject)?;
@@ -170,3 +188,6 @@ const BATCH: usize = 20;
 pub(crate) const BUSY_CELLS: usize = 8;
 
 pub(crate) const YIELD: Duration = Duration::from_millis(50);
+
+/// Longer than a host takes to see that nothing more comes.
+const QUIET: Duration = Duration::from_secs(2);

@@ -234,6 +234,18 @@ pub(crate) const ALL: &[Row] = &[
         limit_is: "V8: isolate and context on a thread that waits",
     },
     Row {
+        name: "quiet",
+        what: "sessions that have each run 60 cells, two seconds after the last: what the host grew by (PSS), for each",
+        figures: &[Figure {
+            title: "memory of a quiet session",
+            unit: Unit::Kib,
+            target: Target::Open,
+        }],
+        measure: Measure::Host(load::quiet_sessions),
+        limit: None,
+        limit_is: "",
+    },
+    Row {
         name: "start",
         what: "from starting the host to its `connection/ready`",
         figures: &[Figure {
