@@ -375,9 +375,7 @@ fn fire_timer(
 ) -> Result<(), Failure> {
     let Some(callback) = state.timers.borrow_mut().take_next() else { return Ok(()) };
     state.meter.give_timers(1);
-    let callback = v8::Local::new(scope, callback);
-    let undefined = v8::undefined(scope);
-    if callback.call(scope, undefined.into(), &[]).is_some() || state.is_over() {
+    if call(scope, &callback) || state.is_over() {
         return Ok(());
     }
     match scope.exception() {
@@ -387,6 +385,14 @@ fn fire_timer(
         }
         None => Err(None),
     }
+}
+
+/// `false` when it throws. Holds nothing of what it gives back.
+fn call(scope: &mut v8::PinScope<'_, '_>, callback: &v8::Global<v8::Function>) -> bool {
+    v8::scope!(let scope, scope);
+    let callback = v8::Local::new(scope, callback);
+    let undefined = v8::undefined(scope);
+    callback.call(scope, undefined.into(), &[]).is_some()
 }
 
 /// Why a cell failed that did not catch `exception`. One with which it was told that it is at a limit goes by the limit's

@@ -54,6 +54,8 @@ pub(crate) fn settle(
     call: PendingCall,
     result: Result<Json, ToolFailure>,
 ) -> Option<()> {
+    // What is made here would be held until the cell's turn ends, which tools that answer at once put off.
+    v8::scope!(let scope, scope);
     let resolver = v8::Local::new(scope, &call.resolver);
     if let Ok(json) = &result {
         state.result_bytes.set(state.result_bytes.get() + json.text().len() as u64);

@@ -1,9 +1,12 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock, mpsc},
+    time::Duration,
+};
 
-use codemode_host_protocol::{Budget, LimitExceeded, Scope};
+use codemode_host_protocol::{Budget, Json, LimitExceeded, Scope};
 
-use super::{CellSpec, ENGINE, Event, Limits, Outcome, Trial, print, spec};
-use crate::TenantLimits;
+use super::{CellSpec, ENGINE, Event, Limits, Outcome, PATIENCE, Trial, print, spec};
+use crate::{Cell, TenantLimits};
 
 const HEAP: usize = 64 << 20;
 
@@ -81,6 +84,26 @@ fn garbage_does_not_count() {
     assert_eq!(within(limits, source), "fine\n");
     let source = "const s = new Intl.Segmenter(), x = 'x'.repeat(1e6); for (let i = 0; i < 60; i++) s.segment(x); text('fine')";
     assert_eq!(within(Limits { buffer_bytes: HEAP, ..limits }, source), "fine\n");
+}
+
+/// In one turn of the cell: it has its answers before it can wait for them.
+#[test]
+fn results_that_come_at_once_become_garbage() {
+    let (started, (send, ended)) = (Arc::new(OnceLock::<Cell>::new()), mpsc::channel());
+    let cell = Arc::clone(&started);
+    let sink = move |event| match event {
+        Event::ToolCall(call) => {
+            cell.wait().deliver(call.id, Ok(call.input.unwrap_or_else(Json::null)));
+        }
+        Event::End(end) => drop(send.send(end.outcome)),
+        _ => {}
+    };
+    let source =
+        "const long = 'x'.repeat(1 << 20); for (let i = 0; i < 300; i++) await tools.echo(long);";
+    let limits = Limits { heap_bytes: HEAP, ..spec("").limits };
+    let cell = ENGINE.tenant().start(CellSpec { limits, ..spec(source) }, sink).unwrap();
+    started.set(cell).unwrap();
+    assert_eq!(ended.recv_timeout(PATIENCE).unwrap(), Outcome::Completed);
 }
 
 #[test]
