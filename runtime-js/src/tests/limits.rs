@@ -122,7 +122,7 @@ fn wall_time() {
 fn a_cell_without_buffers_leaves_an_isolate_for_the_next() {
     let tenant = ENGINE.tenant();
     for _ in 0..3 {
-        let (send, events) = std::sync::mpsc::channel();
+        let (send, events) = mpsc::channel();
         let limits = Limits { buffer_bytes: 0, ..spec("").limits };
         let spec = CellSpec { limits, ..spec("text(1); new Uint8Array(100)") };
         let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
@@ -307,7 +307,7 @@ fn cells_of_a_tenant_share_memory_and_timers() {
     ] {
         let tenant = ENGINE.tenant();
         let start = |source: &str| {
-            let (send, events) = std::sync::mpsc::channel();
+            let (send, events) = mpsc::channel();
             let spec = CellSpec { tenant: share, ..spec(source) };
             let cell = tenant.start(spec, move |event| drop(send.send(event))).unwrap();
             Trial { cell, events }
