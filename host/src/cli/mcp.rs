@@ -100,7 +100,7 @@ pub(super) struct McpArguments {
     budgets: BudgetArguments,
 
     /// What to log to stderr: off, error, warn, info, debug, trace, or a filter such as codemode_host=debug
-    #[arg(long, value_name = "FILTER", default_value = "warn,rmcp=error")]
+    #[arg(long, value_name = "FILTER", default_value = "warn,rmcp=off")]
     log: String,
 }
 

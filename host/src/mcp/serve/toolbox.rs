@@ -171,8 +171,9 @@ impl ToolRuntime for NoTools {
     }
 }
 
-/// Less than what clients give a request, and more than most servers take to start.
-const SETTLE_TIME: Duration = Duration::from_secs(10);
+/// Less than what clients give a server to start, which can be ten seconds (Codex calls it `startup_timeout_sec`), and
+/// more than most servers take.
+const SETTLE_TIME: Duration = Duration::from_secs(8);
 
 /// How soon clients hear of tools that have changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
