@@ -29,6 +29,8 @@
   delete globalThis.WebAssembly;
   delete globalThis.SharedArrayBuffer;
   delete globalThis.Atomics;
+  // V8's own, from before there was a standard, with a copy of a text in each that nothing can count.
+  delete Intl.v8BreakIterator;
 
   // A resizable buffer takes its memory past the allocator that keeps the cell's budget: V8 maps it by itself. So there
   // are none. The options are read here, once, and never handed on.
@@ -76,6 +78,11 @@
     const Segmenter = Intl.Segmenter.prototype;
     const replace = (object, key, traps) =>
       defineProperty(object, key, { __proto__: null, value: wrap(object[key], traps) });
+    for (const key of ['maximize', 'minimize']) {
+      replace(Intl.Locale.prototype, key, {
+        apply: (target, self, args) => weigh(apply(target, self, args), INTL_BYTES),
+      });
+    }
     // Only now can a cell get at their prototype. To make one for it in each realm would load ICU's data, for 8 ms.
     let seen = false;
     const countIterators = (Segments) => {
