@@ -15,6 +15,8 @@ mod cgroup;
 mod child;
 mod crossing;
 mod keeper;
+#[cfg(test)]
+mod lies;
 pub(crate) mod lockdown;
 mod memory;
 mod outgoing;

@@ -286,6 +286,12 @@ impl RemoteCell {
             }
             Said::End { outcome, usage } => {
                 let stop = state.stop.map(|(why, _)| why);
+                // What can be counted here counts.
+                let Usage { output_bytes, output_items, tool_calls, source_bytes, .. } =
+                    state.usage;
+                let wall = self.started.elapsed();
+                let usage =
+                    Usage { wall, output_bytes, output_items, tool_calls, source_bytes, ..usage };
                 drop(state);
                 let outcome = match (outcome, stop) {
                     (Outcome::Terminated, Some(why)) => self.outcome_of(why),
