@@ -6,5 +6,5 @@ globalThis.ALL_TOOLS = [];
 text('held');
 // next cell
 // expect: completes
-// shows: echo 8
+// shows: echo 16
 text(`${ALL_TOOLS[0].name} ${ALL_TOOLS.length}`);

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::codemode;
 
-use super::{Attack, Ending, Honest, Turn, attack::limits, tools};
+use super::{Attack, Ending, Extras, Honest, Turn, attack::limits, tools};
 
 /// What keeps cells from the process that runs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub enum Mode {
 pub struct Arena {
     engine: Engine,
     mode: Mode,
-    pristine: String,
+    /// What a cell finds in a session that nobody has attacked, by what it has.
+    pristine: Vec<(Extras, String)>,
 }
 
 /// What became of an attack.
@@ -51,11 +52,15 @@ impl Arena {
         };
         let options = EngineOptions { isolation, ..EngineOptions::default() };
         let engine = Engine::with_options(options);
-        let mut arena = Arena { engine, mode, pristine: String::new() };
-        let session = arena.session(limits(), false);
-        let probe = run(&session, &Turn::probe(), Some(limits().cell)).await;
-        arena.pristine = format!("{probe:?}");
-        assert!(arena.pristine.len() > 100, "the probe says {}", arena.pristine);
+        let mut arena = Arena { engine, mode, pristine: Vec::new() };
+        for (console, discovery) in [(false, false), (true, false), (false, true), (true, true)] {
+            let extras = Extras { console, discovery };
+            let session = arena.session(limits(), extras);
+            let probe = run(&session, &Turn::probe(), Some(limits().cell)).await;
+            let pristine = format!("{probe:?}");
+            assert!(pristine.len() > 100, "the probe says {pristine}");
+            arena.pristine.push((extras, pristine));
+        }
         arena
     }
 
@@ -69,12 +74,12 @@ impl Arena {
 
     /// A session for honest work.
     pub fn honest(&self) -> Honest {
-        Honest::new(self.session(SessionLimits::default(), false))
+        Honest::new(self.session(SessionLimits::default(), Extras::default()))
     }
 
     /// Runs an attack in a session of its own, and then a cell that looks whether anything is left of it.
     pub async fn run(&self, attack: &Attack) -> Report {
-        let session = self.session(attack.limits, attack.console);
+        let session = self.session(attack.limits, attack.extras);
         let mut report = Report::default();
         for turn in &attack.turns {
             let result = run(&session, turn, None).await;
@@ -86,7 +91,8 @@ impl Arena {
         // A session that has used up its own budget has nothing more to say.
         let used_up = attack.limits.session != limits().session
             && matches!(&probe.end, End::Failed(error) if error.contains(SESSION_BUDGET_EXCEEDED));
-        if format!("{probe:?}") != self.pristine && !attack.console && !used_up {
+        let found = (attack.extras, format!("{probe:?}"));
+        if !self.pristine.contains(&found) && !used_up {
             report.wrong.push(format!("afterwards the session is not as new: {probe:?}"));
         }
         if let Err(error) = session.shutdown().await {
@@ -95,10 +101,11 @@ impl Arena {
         report
     }
 
-    fn session(&self, limits: SessionLimits, console: bool) -> InProcessCodeModeSession {
+    fn session(&self, limits: SessionLimits, extras: Extras) -> InProcessCodeModeSession {
         let options = SessionOptions {
             limits,
-            console,
+            console: extras.console,
+            discovery: extras.discovery,
             file: String::from("cell.js"),
             when_stuck: WhenStuck::Fail,
             ..SessionOptions::default()

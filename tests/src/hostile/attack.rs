@@ -16,12 +16,21 @@ pub struct Attack {
     pub tries: String,
     /// Whether it runs only where a worker process can be ended: what it does cannot be interrupted.
     pub needs_process: bool,
-    /// Whether its cells have a `console`.
-    pub console: bool,
+    /// What its cells have beyond the globals that all cells have.
+    pub extras: Extras,
     /// What its session allows.
     pub limits: SessionLimits,
     /// Its cells.
     pub turns: Vec<Turn>,
+}
+
+/// Globals that a session can give its cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// `console`.
+    pub console: bool,
+    /// `search_tools` and `describe_tool`, and the tools of a namespace together.
+    pub discovery: bool,
 }
 
 /// One cell of an attack.
@@ -101,7 +110,7 @@ impl Attack {
             name: name.to_owned(),
             tries: String::new(),
             needs_process: false,
-            console: false,
+            extras: Extras::default(),
             limits: limits(),
             turns: Vec::new(),
         };
@@ -135,7 +144,8 @@ impl Attack {
                 "shows" => shows.push(value.to_owned()),
                 "terminate" if value == "when it yields" => terminate = true,
                 "isolation" if value == "process" => self.needs_process = true,
-                "console" if value == "yes" => self.console = true,
+                "console" if value == "yes" => self.extras.console = true,
+                "discovery" if value == "yes" => self.extras.discovery = true,
                 "limits" => {
                     for (budget, amount) in amounts(value)? {
                         set(&mut self.limits, budget, amount)?;

@@ -4,7 +4,7 @@
 //! against the session API in one mode of isolation, and looks after each whether the session is as good as new.
 
 pub use arena::{Arena, Mode, Report};
-pub use attack::{Attack, AttackError, Ending, Turn, attacks};
+pub use attack::{Attack, AttackError, Ending, Extras, Turn, attacks};
 pub use honest::{Honest, HonestReport};
 pub use soak::{Memory, SoakReport, soak};
 

@@ -12,16 +12,26 @@ use codemode_host_protocol::{
 /// - `panic` panics, `never` does not answer
 /// - `big` answers with a text of so many bytes, `deep` with so many arrays in each other
 /// - `raw` answers with the JSON that its input spells
+///
+/// All of them are there once more in the namespace `server`.
 pub(crate) fn step() -> Arc<Step> {
-    let tools = TOOLS.map(|name| ToolDefinition {
-        name: name.to_owned(),
-        tool_name: ToolName::plain(name),
-        description: format!("The tool {name}."),
+    let named = |name: &str, namespace: Option<&str>| {
+        tool(ToolName { name: name.to_owned(), namespace: namespace.map(str::to_owned) })
+    };
+    let plain = TOOLS.iter().map(|name| named(name, None));
+    let tools = plain.chain(TOOLS.iter().map(|name| named(name, Some("server"))));
+    Arc::new(Step::new(tools.collect(), Arc::new(Tools)))
+}
+
+fn tool(tool_name: ToolName) -> ToolDefinition {
+    ToolDefinition {
+        name: tool_name.to_string().replace('.', "__"),
+        description: format!("The tool {tool_name}."),
+        tool_name,
         kind: ToolKind::Function,
         input_schema: None,
         output_schema: None,
-    });
-    Arc::new(Step::new(tools.into(), Arc::new(Tools)))
+    }
 }
 
 struct Tools;
