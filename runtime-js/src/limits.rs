@@ -425,11 +425,9 @@ unsafe extern "C" fn about_to_collect(
     _: v8::GCCallbackFlags,
     guard: *mut c_void,
 ) {
-    // SAFETY: the pointer is the `HeapGuard` that the isolate's allocator keeps alive.
-    let guard = unsafe { &*guard.cast::<HeapGuard>() };
-    // SAFETY: as in `collected`.
-    let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(&mut isolate) };
-    guard.heap_was(held(isolate));
+    // SAFETY: V8 calls this as it calls `collected`, with the same.
+    let (guard, bytes) = unsafe { look(&mut isolate, guard) };
+    guard.heap_was(bytes);
 }
 
 /// Notes how large the heap is after a collection.
@@ -439,12 +437,25 @@ unsafe extern "C" fn collected(
     _: v8::GCCallbackFlags,
     guard: *mut c_void,
 ) {
-    // SAFETY: the pointer is the `HeapGuard` that the isolate's allocator keeps alive.
+    // SAFETY: V8 calls this on the isolate's own thread and hands over that isolate, which lives, with the `HeapGuard` that the
+    // isolate's allocator keeps alive.
+    let (guard, bytes) = unsafe { look(&mut isolate, guard) };
+    guard.heap_is(bytes);
+}
+
+/// The guard, and how large the heap is.
+///
+/// # Safety
+/// On the thread of this isolate, which lives, and whose guard this is.
+unsafe fn look<'a>(
+    isolate: &mut v8::UnsafeRawIsolatePtr,
+    guard: *mut c_void,
+) -> (&'a HeapGuard, usize) {
+    // SAFETY: the caller's. It holds no longer than the callback.
     let guard = unsafe { &*guard.cast::<HeapGuard>() };
-    // SAFETY: V8 calls this on the isolate's own thread and hands over that isolate, which lives; nobody else looks at it
-    // meanwhile, and counters are all that is read of it.
-    let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(&mut isolate) };
-    guard.heap_is(held(isolate));
+    // SAFETY: the caller's; nobody else looks at the isolate meanwhile, and counters are all that is read of it.
+    let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(isolate) };
+    (guard, held(isolate))
 }
 
 static ALLOCATOR: v8::RustAllocatorVtable<HeapGuard> =
