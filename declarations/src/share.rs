@@ -44,7 +44,9 @@ impl Shared {
             let (hint, body, docs) = match key {
                 Key::Name(name) => {
                     let Named { hint, body, docs, .. } = shared.types.name(name);
-                    (Some(hint), *body, docs.clone())
+                    // The whole of a schema has no name but its title, which its body knows.
+                    let titled = shared.types.hint(*body).filter(|_| hint.own.is_empty());
+                    (titled.or(Some(hint)), *body, docs.clone())
                 }
                 Key::Type(id) => (shared.types.hint(id), id, None),
             };

@@ -830,6 +830,15 @@ fn one_tool_is_described_in_its_place() {
 }
 
 #[test]
+fn what_tools_share_is_called_what_its_schema_is() {
+    let result = r#"{"title": "Call result", "properties": {"content": {"items": {"properties": {"text": {"type": "string"}}}}, "more": {}}}"#;
+    let tools = [served("a", "x", "{}", result), served("a", "y", "{}", result)];
+    let text = render(&tools);
+    assert!(text.starts_with("type CallResult = {\n"), "{text}");
+    assert_eq!(text.matches("Promise<CallResult>").count(), 2, "{text}");
+}
+
+#[test]
 fn the_globals_are_declarations() {
     parse(GLOBALS);
     let common = common_globals();
