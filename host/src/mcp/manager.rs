@@ -11,9 +11,10 @@ use codemode_cells::{Step, ToolRuntime};
 use codemode_host_protocol::{ToolDefinition, ToolName, identifier};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::{
-    Approver, Config, DenyAll, NoUpstream, ServerName, Upstream,
+    Approver, Config, DenyAll, NoUpstream, ServerConfig, ServerName, Upstream,
     runtime::{Both, Target, Tools},
     server::Server,
 };
@@ -24,6 +25,7 @@ use super::{
 pub struct Manager {
     options: ManagerOptions,
     generation: Mutex<Arc<Generation>>,
+    changed: watch::Sender<()>,
 }
 
 /// Whom a manager's servers deal with.
@@ -57,8 +59,9 @@ impl Manager {
     /// # Panics
     /// Outside of a tokio runtime, on which everything of the manager runs.
     pub fn start(config: Config, options: ManagerOptions) -> Manager {
-        let generation = Mutex::new(Arc::new(Generation::start(&config, &options)));
-        Manager { options, generation }
+        let changed = watch::Sender::new(());
+        let generation = Mutex::new(Arc::new(Generation::start(&config, &options, &changed)));
+        Manager { options, generation, changed }
     }
 
     /// The tools that there are now, and who executes them.
@@ -85,6 +88,11 @@ impl Manager {
         }
     }
 
+    /// Sees when the next snapshot may be another one: a server came, went, or told its tools anew.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     /// How each server is, in the order of their names.
     pub fn status(&self) -> Vec<ServerStatus> {
         let generation = Arc::clone(&self.generation.lock());
@@ -106,9 +114,10 @@ impl Manager {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn replace(&self, config: &Config) {
-        let new = Arc::new(Generation::start(config, &self.options));
+        let new = Arc::new(Generation::start(config, &self.options, &self.changed));
         let old = std::mem::replace(&mut *self.generation.lock(), new);
         old.stop();
+        self.changed.send_replace(());
     }
 
     /// Shuts all servers down: their input is closed, and processes that do not end are killed. Takes two seconds
@@ -235,11 +244,11 @@ struct Generation {
 }
 
 impl Generation {
-    fn start(config: &Config, options: &ManagerOptions) -> Generation {
-        let servers = config
-            .servers()
-            .map(|server| Server::start(server.clone(), Arc::clone(&options.upstream)))
-            .collect();
+    fn start(config: &Config, options: &ManagerOptions, changed: &watch::Sender<()>) -> Generation {
+        let start = |server: &ServerConfig| {
+            Server::start(server.clone(), Arc::clone(&options.upstream), changed.clone())
+        };
+        let servers = config.servers().map(start).collect();
         Generation { servers, config: config.clone() }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Server {
     pub(super) config: ServerConfig,
     upstream: Arc<dyn Upstream>,
     state: watch::Sender<State>,
+    /// Of all servers: that one of them may have other tools now.
+    changed: watch::Sender<()>,
     /// Whether the server is to go.
     stop: watch::Sender<bool>,
 }
@@ -50,11 +52,16 @@ enum State {
 
 impl Server {
     /// Begins to start the server, on the current runtime.
-    pub(super) fn start(config: ServerConfig, upstream: Arc<dyn Upstream>) -> Arc<Server> {
+    pub(super) fn start(
+        config: ServerConfig,
+        upstream: Arc<dyn Upstream>,
+        changed: watch::Sender<()>,
+    ) -> Arc<Server> {
         let server = Arc::new(Server {
             config,
             upstream,
             state: watch::Sender::new(State::Starting),
+            changed,
             stop: watch::Sender::new(false),
         });
         tokio::spawn(live(Arc::clone(&server)));
@@ -144,6 +151,7 @@ impl Server {
 
     fn set(&self, state: State) {
         self.state.send_replace(state);
+        self.changed.send_replace(());
     }
 }
 
@@ -307,6 +315,7 @@ async fn watch(server: &Arc<Server>, running: Running) -> Option<String> {
                 let why = match again {
                     Ok(Ok(())) => {
                         warn_of_tools(&server.config, &connection);
+                        server.changed.send_replace(());
                         None
                     }
                     Ok(Err(why)) => Some(why),

@@ -100,13 +100,14 @@ impl Tools {
     ///
     /// Cancel safe.
     pub(super) async fn changed_from(&self, known: &[ToolDefinition]) {
-        if self.manager.is_none() {
-            return std::future::pending().await;
-        }
-        // Servers come, go and change their lists for many reasons; what counts is the sum.
-        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        let Some(manager) = &self.manager else { return std::future::pending().await };
+        let mut changes = manager.changes();
         while self.definitions() == known {
-            looks.tick().await;
+            // The sender is in the manager.
+            let _ = changes.changed().await;
+            // Servers come, go and change their lists for many reasons; what counts is the sum.
+            tokio::time::sleep(LOOK_PAUSE).await;
+            changes.mark_unchanged();
         }
     }
 
@@ -175,5 +176,5 @@ impl ToolRuntime for NoTools {
 /// more than most servers take.
 const SETTLE_TIME: Duration = Duration::from_secs(8);
 
-/// How soon clients hear of tools that have changed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long changes are waited for that belong to one.
+const LOOK_PAUSE: Duration = Duration::from_millis(300);
