@@ -5,7 +5,7 @@ use codemode_cells::{
     SessionLimits, SessionOptions,
 };
 use codemode_host_protocol::{
-    CellId, ContentItem, RuntimeResponse, SESSION_BUDGET_EXCEEDED, WaitOutcome,
+    Budget, CellId, ContentItem, RuntimeResponse, SESSION_BUDGET_EXCEEDED, WaitOutcome,
 };
 use codemode_runtime_js::{
     Engine, EngineOptions, Isolation, Limits, WhenStuck, process::ProcessOptions,
@@ -77,6 +77,18 @@ impl Arena {
         Honest::new(self.session(SessionLimits::default(), Extras::default()))
     }
 
+    /// A session of its own with a cell that runs for as long as it is let, as `source` says. Returns once that has begun.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn busy(&self, source: &str) -> std::result::Result<Busy, SessionError> {
+        let session = self.session(limits(), Extras::default());
+        let source = format!("yield_control(); {source}");
+        let request = CellRequest { yield_time: Some(PATIENCE), ..CellRequest::new(source) };
+        session.execute(tools::step(), request).await?.response.await?;
+        Ok(Busy(session))
+    }
+
     /// Runs an attack in a session of its own, and then a cell that looks whether anything is left of it.
     pub async fn run(&self, attack: &Attack) -> Report {
         let session = self.session(attack.limits, attack.extras);
@@ -117,6 +129,25 @@ impl Arena {
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arena").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+/// A session with a cell that does not end by itself.
+#[derive(Debug)]
+pub struct Busy(InProcessCodeModeSession);
+
+impl Busy {
+    /// Whether the cell has not ended.
+    pub fn runs(&self) -> bool {
+        self.0.usage_now().used.of(Budget::LiveCells) == Some(1)
+    }
+
+    /// Ends the cell, and the session.
+    ///
+    /// # Errors
+    /// When that does not go.
+    pub async fn end(self) -> std::result::Result<(), SessionError> {
+        self.0.shutdown().await
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use codemode_tests::hostile::{Arena, Attack, HonestReport, Mode, attacks};
+use codemode_tests::hostile::{Arena, Attack, Busy, HonestReport, Mode, attacks};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{ALONE, folder};
@@ -77,6 +77,27 @@ async fn check(mode: Mode) {
     assert!(answered >= 10 || !only.is_empty(), "{answered} honest cells were answered");
 }
 
+/// Not one of thirty cells that never end has to end before an honest one is served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_honest_session_does_not_wait_for_attacks_to_end() {
+    let _alone = ALONE.lock().await;
+    for mode in [Mode::InProcess, Mode::Process] {
+        let arena = Arena::new(mode).await;
+        let mut attacks = Vec::new();
+        for number in 0..AT_ONCE {
+            attacks.push(arena.busy(ENDLESS[number % ENDLESS.len()]).await.unwrap());
+        }
+        let mut honest = arena.honest();
+        for _ in 0..5 {
+            assert_eq!(honest.work().await, HonestReport::Right, "{mode:?}");
+        }
+        assert!(attacks.iter().all(Busy::runs), "{mode:?}");
+        for attack in attacks {
+            timeout(PATIENCE, attack.end()).await.unwrap().unwrap();
+        }
+    }
+}
+
 /// Each attack is one of its own.
 #[test]
 fn there_are_many_attacks_and_no_two_are_the_same() {
@@ -101,6 +122,16 @@ fn all() -> Vec<Attack> {
 }
 
 const AT_ONCE: usize = 30;
+
+/// What uses a processor, the collector, the compiler, the microtask queue, timers, and the host.
+const ENDLESS: [&str; 6] = [
+    "for (;;);",
+    "for (;;) Array.from('x'.repeat(1000));",
+    "for (let i = 0; ; i++) Function(`return ${i}`)();",
+    "for (;;) await null;",
+    "for (;;) await new Promise((done) => setTimeout(done, 0));",
+    "for (;;) await tools.echo(1);",
+];
 
 /// Only an attack that cannot be ended needs it.
 const PATIENCE: Duration = Duration::from_secs(100);
