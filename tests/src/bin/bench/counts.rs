@@ -45,10 +45,15 @@ pub(crate) fn run(name: &str, times: usize) -> Result<(), Error> {
     (path.ok_or_else(|| Error::new(format!("there is no path `{name}`")))?.run)(times)
 }
 
+/// Whether it can be counted here.
+pub(crate) fn has_valgrind() -> bool {
+    Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
 /// Counts them all.
 ///
 /// # Errors
-/// When there is no valgrind, or it does not run this program.
+/// When valgrind does not run this program.
 pub(crate) fn measure(page: &Page, said: fn(&str)) -> Result<Counts, Error> {
     let before = page.figures(Section::Counts)?;
     let mut counts = Vec::new();
@@ -74,9 +79,7 @@ fn instructions(path: &Path, times: usize) -> Result<f64, Error> {
         .arg(ourselves()?)
         .args(["count", path.name, &times.to_string()])
         .output()
-        .map_err(|error| {
-            Error::new(format!("skipped: cannot run valgrind: {error}; install it (Debian: apt-get install valgrind)"))
-        })?;
+        .map_err(|error| Error::new(format!("cannot run valgrind: {error}")))?;
     let said = String::from_utf8_lossy(&output.stderr);
     let collected = said.lines().find_map(|line| line.split_once("Collected : ")?.1.parse().ok());
     match collected {

@@ -170,6 +170,12 @@ fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 fn count(arguments: &Arguments) -> Result<(), Error> {
+    if !counts::has_valgrind() {
+        say(
+            "skipped: there is no valgrind to count with; install it (Debian: apt-get install valgrind)",
+        );
+        return Ok(());
+    }
     let page = Page::ours();
     let counts = counts::measure(&page, say)?;
     say(&format!("\n{}", counts.table()));

@@ -157,7 +157,7 @@ impl Peers {
         if path.exists() {
             return Ok(path);
         }
-        Err(Error::new(format!("not installed: `cargo xtask bench` does it ({})", path.display())))
+        Err(Error::new("not installed; `cargo xtask peers` does it, or says why it cannot"))
     }
 }
 

@@ -215,19 +215,21 @@ impl PeerReport {
             self.machine, self.rounds
         );
         for line in MATCHES {
-            let ratio = self.ratio(line).map_or("—".to_owned(), |ratio| {
-                format!("{ratio:.3} {}", if ratio <= 1.0 { "✓" } else { "✗" })
-            });
+            let Some(ratio) = self.ratio(line) else { continue };
             let _ = writeln!(
                 out,
-                "| {} | {} | {} | {}: {} | {} | {ratio} |",
+                "| {} | {} | {} | {}: {} | {} | {ratio:.3} {} |",
                 line.what,
                 line.peer.name(),
                 self.cell(line.peer, line.theirs),
                 line.ours.name(),
                 line.our.words(),
                 self.cell(line.ours, line.our.name()),
+                if ratio <= 1.0 { "✓" } else { "✗" },
             );
+        }
+        for (contestant, error) in &self.of.failures {
+            let _ = writeln!(out, "\nMissing: {}: {error}.", contestant.name());
         }
         out
     }
@@ -261,11 +263,8 @@ impl PeerReport {
     }
 
     fn cell(&self, contestant: Contestant, figure: &str) -> String {
-        match (Spread::of(&self.of.values(contestant, figure)), self.of.failures.get(&contestant)) {
-            (Some(spread), _) => in_a_cell(spread, Unit::Millis),
-            (None, Some(error)) => format!("failed: {error}"),
-            (None, None) => "—".to_owned(),
-        }
+        let spread = Spread::of(&self.of.values(contestant, figure));
+        spread.map_or("—".to_owned(), |spread| in_a_cell(spread, Unit::Millis))
     }
 }
 
