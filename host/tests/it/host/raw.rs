@@ -218,7 +218,8 @@ impl Raw {
         self.stdin = None;
     }
 
-    /// How the process ended, and what it said on stderr.
+    /// How the process ended, and what it said on stderr; but not what this system denies it, as one does without name
+    /// spaces of users: the tests of `doctor` are about that.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         let mut stderr = self.child.stderr.take().unwrap();
         let mut text = String::new();
@@ -227,7 +228,9 @@ impl Raw {
             self.child.wait().await.unwrap()
         };
         let status = timeout(WATCHDOG, ended).await.expect("the host goes on");
-        (status, text)
+        let of_the_system = |line: &&str| line.contains(" codemode_host::cli::isolation: ");
+        let lines = text.split_inclusive('\n').filter(|line| !of_the_system(line));
+        (status, lines.collect())
     }
 }
 
