@@ -76,6 +76,11 @@ impl Engine {
         self.0.options.cells_alone
     }
 
+    /// The heap limit of the isolates that it keeps ready, if it keeps any.
+    pub(crate) fn warm_heap_bytes(&self) -> Option<usize> {
+        (self.0.options.warm_isolates > 0).then_some(self.0.options.warm_heap_bytes)
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }

@@ -23,6 +23,8 @@ use crate::worker::{Job, Worker};
 pub(crate) struct Home {
     /// How many cells have a worker each.
     alone: usize,
+    /// The heap limit of the workers that are kept ready for whatever tenant comes, if some are.
+    warm_heap_bytes: Option<usize>,
     state: Mutex<State>,
 }
 
@@ -60,8 +62,8 @@ pub(crate) enum After {
 }
 
 impl Home {
-    pub(crate) fn new(alone: usize) -> Home {
-        Home { alone, state: Mutex::default() }
+    pub(crate) fn new(alone: usize, warm_heap_bytes: Option<usize>) -> Home {
+        Home { alone, warm_heap_bytes, state: Mutex::default() }
     }
 
     /// Finds the cell a worker, now or in a moment. `fresh` gives one that no tenant has used.
@@ -211,13 +213,13 @@ impl Home {
         After::Stay
     }
 
-    /// Whether a worker that has had nothing to do for a while shall go: one is enough for a tenant that does little. If not, it
-    /// counts as one that makes ready; `None` when somebody is about to bring it a cell.
+    /// Whether a worker that has had nothing to do for a while shall go: a tenant that does little needs one, or none where others
+    /// are kept ready. If not, it counts as one that makes ready; `None` when somebody is about to bring it a cell.
     pub(crate) fn is_spare(&self, worker: &Worker) -> Option<bool> {
         let mut state = self.state.lock();
         let index = state.idle.iter().position(|other| other.is(worker))?;
         state.idle.swap_remove(index);
-        let is_spare = !state.idle.is_empty();
+        let is_spare = self.warm_heap_bytes == Some(worker.heap_bytes()) || !state.idle.is_empty();
         if is_spare {
             IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
         } else {

@@ -54,7 +54,7 @@ impl Tenant {
             processes: engine
                 .pool()
                 .map(|pool| Processes::new(Arc::clone(pool), Arc::clone(&meter))),
-            home: Arc::new(Home::new(engine.cells_alone())),
+            home: Arc::new(Home::new(engine.cells_alone(), engine.warm_heap_bytes())),
             engine,
             meter,
         }

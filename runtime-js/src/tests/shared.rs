@@ -312,19 +312,23 @@ fn buffers_that_are_collected_later_are_charged_to_nobody_else() {
 }
 
 #[test]
-fn a_tenant_that_does_nothing_keeps_one_isolate() {
-    let tenant = ENGINE.tenant();
-    let (alone, _) = waiting(&tenant, limits(), "await tools.echo({})", 0);
-    for trial in &alone {
-        answer(trial, 1, "null");
-        while !matches!(trial.next(), Event::End(_)) {}
+fn a_tenant_that_does_nothing_keeps_one_isolate_or_none_where_others_are_ready() {
+    let with_heap = |mib: usize| Limits { heap_bytes: mib << 20, ..limits() };
+    let warm = EngineOptions::default().warm_heap_bytes >> 20;
+    for (limits, kept) in [(with_heap(warm), 0), (with_heap(warm + 1), 1)] {
+        let tenant = ENGINE.tenant();
+        let (alone, _) = waiting(&tenant, limits, "await tools.echo({})", 0);
+        for trial in &alone {
+            answer(trial, 1, "null");
+            while !matches!(trial.next(), Event::End(_)) {}
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while tenant.idle_isolates() > kept {
+            assert!(Instant::now() < deadline, "{} isolates are kept", tenant.idle_isolates());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let last = start(&tenant, limits, "await tools.echo({})");
+        assert!(matches!(last.next(), Event::ToolCall(_)));
+        assert_eq!(tenant.idle_isolates(), 0, "the one that was kept has the cell");
     }
-    let deadline = Instant::now() + PATIENCE;
-    while tenant.idle_isolates() > 1 {
-        assert!(Instant::now() < deadline, "{} isolates are kept", tenant.idle_isolates());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let last = start(&tenant, limits(), "await tools.echo({})");
-    assert!(matches!(last.next(), Event::ToolCall(_)));
-    assert_eq!(tenant.idle_isolates(), 0, "the one that was kept has the cell");
 }
