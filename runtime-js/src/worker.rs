@@ -369,15 +369,14 @@ impl Thread {
     fn tidy(&mut self) -> bool {
         self.untidy = None;
         let Some(home) = self.home.clone() else { return true };
-        match home.is_spare(&self.worker) {
-            None => true,
-            Some(true) => false,
-            Some(false) => {
-                self.isolate.low_memory_notification();
-                let after = home.ready(&self.worker);
-                self.go_on(after, home)
-            }
+        let Some(is_spare) = home.is_spare(&self.worker) else { return true };
+        // Before an end too: V8 keeps the memory of isolates that end for others, and there may be none.
+        self.isolate.low_memory_notification();
+        if is_spare {
+            return false;
         }
+        let after = home.ready(&self.worker);
+        self.go_on(after, home)
     }
 
     /// What the tenant wants of a worker without a cell. `false` when that is to end.
