@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
@@ -16,10 +15,10 @@ use parking_lot::Mutex;
 #[cfg(target_os = "linux")]
 use crate::process::remote_cell::RemoteCell;
 use crate::{
-    CallId, End, Event, EventSink, Limits, Usage,
+    CallId, End, EventSink, Limits, Usage,
     cpu::CpuTime,
     inbox::{Inbox, Put},
-    run,
+    run::{Ending, outcome_of_stop},
     worker::Worker,
 };
 
@@ -232,15 +231,13 @@ impl Shared {
 
     /// Ends the cell while it waits, without its isolate.
     fn end_lying(&self, why: Stop) {
-        let Some(Lying { mut sink, stored, usage, limits, started }) = self.get_up() else {
+        let Some(Lying { sink, stored, usage, limits, started }) = self.get_up() else {
             return;
         };
         self.inbox.close();
         let usage = Usage { wall: started.elapsed(), ..usage };
-        let outcome = run::outcome_of_stop(why, &limits, &usage);
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            sink.event(Event::End(End { outcome, stored, usage }));
-        }));
+        let outcome = outcome_of_stop(why, &limits, &usage);
+        Ending { sink: Some(sink), end: End { outcome, stored, usage } }.tell();
     }
 
     #[cfg(target_os = "linux")]

@@ -26,8 +26,9 @@ use crate::{
 
 /// A cell that is over, and has yet to say so.
 pub(crate) struct Ending {
-    sink: Option<Box<dyn EventSink>>,
-    end: End,
+    /// Absent where somebody else has told.
+    pub(crate) sink: Option<Box<dyn EventSink>>,
+    pub(crate) end: End,
 }
 
 impl Ending {

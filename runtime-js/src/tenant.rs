@@ -8,6 +8,8 @@ use std::{
     time::Instant,
 };
 
+use codemode_host_protocol::Budget;
+
 #[cfg(target_os = "linux")]
 use crate::process::tenant::Processes;
 use crate::{
@@ -17,7 +19,6 @@ use crate::{
     meter::Meter,
     worker::Job,
 };
-use codemode_host_protocol::Budget;
 
 /// One owner of isolates, such as a session. An isolate that ran a cell of one tenant never runs one of another.
 ///
