@@ -52,6 +52,11 @@ pub(crate) fn execute_with(id: i64, session: &str, source: &str, tools: &str) ->
     out
 }
 
+/// The source of a cell that makes as many calls, one after the other.
+pub(crate) fn nested_source(calls: usize) -> String {
+    format!("for (let i = 0; i < {calls}; i++) await tools.echo({{ i, text: 'hello' }});")
+}
+
 /// As many tools, each with a schema, as an agent with many MCP servers has them.
 pub(crate) fn many_tools(count: usize) -> String {
     let tool = |number: usize| {

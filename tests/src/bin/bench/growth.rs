@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     frames,
     host::{Host, Kind, YIELD_NEVER_MS},
-    rows::{Scale, millis_since},
+    rows::Scale,
     stats::{Spread, percentile},
     subject::{Subject, Subjects},
 };
@@ -147,11 +147,7 @@ fn trivial(host: &mut Host, cells: usize) -> Result<f64, Error> {
     let mut samples = Vec::new();
     for _ in 0..cells {
         let frame = frames::execute(host.id(), "s0", "text('hi')", YIELD_NEVER_MS);
-        let began = Instant::now();
-        host.send(&frame)?;
-        host.until(Kind::Initial)?;
-        samples.push(millis_since(began));
-        host.until(Kind::Closed)?;
+        samples.push(host.time_cell(&frame)?);
     }
     Ok(percentile(&mut samples, 0.5))
 }
@@ -231,11 +227,7 @@ fn tools(subject: &Subject, axis: &Axis, scale: Scale, points: &mut Points) -> R
         let mut samples = Vec::new();
         for _ in 0..scale.of(100) {
             let frame = frames::execute_with(host.id(), "s0", "text('hi')", &tools);
-            let began = Instant::now();
-            host.send(&frame)?;
-            host.until(Kind::Initial)?;
-            samples.push(millis_since(began));
-            host.until(Kind::Closed)?;
+            samples.push(host.time_cell(&frame)?);
         }
         points.push(percentile(&mut samples, 0.5));
     }
@@ -253,11 +245,7 @@ fn output(subject: &Subject, axis: &Axis, scale: Scale, points: &mut Points) -> 
         let mut samples = Vec::new();
         for _ in 0..scale.of((20_000_000 / bytes).clamp(3, 50)) {
             let frame = frames::execute(host.id(), "s0", &source, YIELD_NEVER_MS);
-            let began = Instant::now();
-            host.send(&frame)?;
-            host.until(Kind::Initial)?;
-            samples.push(millis_since(began));
-            host.until(Kind::Closed)?;
+            samples.push(host.time_cell(&frame)?);
         }
         points.push(percentile(&mut samples, 0.5));
     }

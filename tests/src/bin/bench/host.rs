@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{error::Error, frames, subject::Subject};
+use crate::{error::Error, frames, rows::millis_since, subject::Subject};
 
 /// A host that runs, and the connection to it.
 pub(crate) struct Host {
@@ -140,6 +140,16 @@ impl Host {
         self.send(&frames::execute(id, session, source, yield_time_ms))?;
         let started = self.until(Kind::Response)?;
         started.cell.ok_or_else(|| Error::new("a cell was started without a name"))
+    }
+
+    /// Starts a cell with this frame, or what ends with it. Returns the milliseconds until its result, once it is closed.
+    pub(crate) fn time_cell(&mut self, request: &[u8]) -> Result<f64, Error> {
+        let began = Instant::now();
+        self.send(request)?;
+        self.until(Kind::Initial)?;
+        let took = millis_since(began);
+        self.until(Kind::Closed)?;
+        Ok(took)
     }
 
     /// Runs cells that nothing is measured of.

@@ -17,7 +17,7 @@ use codemode_host_protocol::{
 use codemode_runtime_js::{Engine, EngineOptions, Isolation, process::ProcessOptions};
 use tokio::runtime::Handle;
 
-use crate::{error::Error, host::YIELD_NEVER_MS, peers::Our, rows::Scale, stats::median};
+use crate::{error::Error, frames, host::YIELD_NEVER_MS, peers::Our, rows::Scale, stats::median};
 
 /// Prints figures by the names of [`Our`], in milliseconds, as one JSON object.
 pub(crate) fn time(processes: bool, scale: Scale) -> Result<(), Error> {
@@ -36,11 +36,7 @@ pub(crate) fn time(processes: bool, scale: Scale) -> Result<(), Error> {
 
 /// As many nested calls, in one cell.
 pub(crate) fn make_calls(times: usize) -> Result<(), Error> {
-    alone(async |session, step| {
-        let source =
-            format!("for (let i = 0; i < {times}; i++) await tools.echo({{ i, text: 'hello' }});");
-        run(session, step, &source).await
-    })
+    alone(async |session, step| run(session, step, &frames::nested_source(times)).await)
 }
 
 /// As many cells, one after the other.
@@ -73,9 +69,7 @@ async fn time_all(engine: &Engine, scale: Scale) -> Result<[(Our, f64); 6], Erro
     let (calls, batches) = (scale.of(1000), scale.of(50).max(3));
     let back_to_back = timed(scale.of(500), cell, Duration::ZERO).await?;
     let paced = timed(scale.of(100), cell, PAUSE).await?;
-    let source =
-        format!("for (let i = 0; i < {calls}; i++) await tools.echo({{ i, text: 'hello' }});");
-    run(&session, &step, &source).await?;
+    run(&session, &step, &frames::nested_source(calls)).await?;
     let nested = echo.between(1);
     let source = format!(
         "for (let n = 0; n < {batches}; n++) {{ \

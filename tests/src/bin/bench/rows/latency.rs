@@ -50,11 +50,7 @@ fn one_after_the_other(host: &mut Host, cells: usize, pause: Duration) -> Result
     for _ in 0..cells {
         let frame = frames::execute(host.id(), "s", "text('hi')", YIELD_NEVER_MS);
         std::thread::sleep(pause);
-        let began = Instant::now();
-        host.send(&frame)?;
-        host.until(Kind::Initial)?;
-        samples.push(millis_since(began));
-        host.until(Kind::Closed)?;
+        samples.push(host.time_cell(&frame)?);
     }
     Ok(samples)
 }
@@ -69,11 +65,7 @@ pub(super) fn first_of_session(subject: &Subject, scale: Scale) -> Result<Vec<f6
         let session = format!("s{n}");
         let mut request = frames::open(host.id(), &session);
         request.extend(frames::execute(host.id(), &session, "text('hi')", YIELD_NEVER_MS));
-        let began = Instant::now();
-        host.send(&request)?;
-        host.until(Kind::Initial)?;
-        samples.push(millis_since(began));
-        host.until(Kind::Closed)?;
+        samples.push(host.time_cell(&request)?);
         let shutdown = frames::shutdown(host.id(), &session);
         host.send(&shutdown)?;
         host.until(Kind::Response)?;
@@ -87,9 +79,7 @@ pub(super) fn nested(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error>
     host.open("s")?;
     host.warm_up("s", 5)?;
     let calls = scale.of(1000);
-    let source =
-        format!("for (let i = 0; i < {calls}; i++) await tools.echo({{ i, text: 'hello' }});");
-    host.execute("s", &source, YIELD_NEVER_MS)?;
+    host.execute("s", &frames::nested_source(calls), YIELD_NEVER_MS)?;
     let mut samples = Vec::new();
     let mut answered: Option<Instant> = None;
     let mut answer = Vec::new();
