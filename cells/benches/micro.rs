@@ -11,7 +11,7 @@ use std::{
 
 use codemode_cells::{
     CellRequest, CodeModeSession, InProcessCodeModeSession, SessionOptions, Step, ToolFuture,
-    ToolRuntime,
+    ToolRuntime, Toolset,
 };
 use codemode_host_protocol::{
     Budgets, CellId, Json, RuntimeResponse, ToolDefinition, ToolInvocation, ToolKind, ToolName,
@@ -167,7 +167,7 @@ fn step(names: &[&str]) -> Arc<Step> {
         input_schema: None,
         output_schema: None,
     };
-    Arc::new(Step::new(names.iter().map(tool).collect(), Arc::new(Echo)))
+    Arc::new(Step::new(names.iter().map(tool).collect::<Toolset>(), Arc::new(Echo)))
 }
 
 /// Answers at once, on the cell's own thread.

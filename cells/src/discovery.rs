@@ -1,15 +1,12 @@
 //! What a step's cells learn of its tools beyond their names.
 
-use std::{
-    fmt,
-    sync::{OnceLock, Weak},
-};
+use std::{fmt, sync::OnceLock};
 
 use codemode_declarations::{ToolIndex, describe, signature};
 use codemode_host_protocol::ToolDefinition;
 use codemode_runtime_js::{Discovery, FoundTool};
 
-use crate::Step;
+use crate::Toolset;
 
 /// What is known of a step's tools: made when a cell first asks, and each part once, so that a cell which asks again and again
 /// costs nothing.
@@ -36,13 +33,12 @@ impl Known {
     }
 }
 
-/// Answers the cells of a step, as long as there are any: it keeps none.
-pub(crate) struct StepDiscovery(pub(crate) Weak<Step>);
+/// Answers the cells of a step.
+pub(crate) struct StepDiscovery(pub(crate) Toolset);
 
 impl Discovery for StepDiscovery {
     fn search(&self, query: &str, limit: usize) -> Vec<FoundTool> {
-        let Some(step) = self.0.upgrade() else { return Vec::new() };
-        let Step { tools, known, .. } = &*step;
+        let (tools, known) = (&self.0, self.0.known());
         let found = known.index(tools).search(query, limit).into_iter();
         found
             .map(|place| {
@@ -55,8 +51,7 @@ impl Discovery for StepDiscovery {
     }
 
     fn describe(&self, place: usize) -> String {
-        let Some(step) = self.0.upgrade() else { return String::new() };
-        let Step { tools, known, .. } = &*step;
+        let (tools, known) = (&self.0, self.0.known());
         let tool = known.tool(tools, place);
         tool.map(|tool| tool.description.get_or_init(|| describe(tools, place)).clone())
             .unwrap_or_default()

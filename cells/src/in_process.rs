@@ -63,9 +63,9 @@ impl InProcessCodeModeSession {
         self.refuse_if_over_budget(request.source.len())?;
         shared.bound_unread_results();
         let CellRequest { tool_call_id, source, yield_time, max_output_tokens } = request;
-        let catalog = step.catalog();
+        let catalog = step.tools.catalog();
         let discovery = shared.options.discovery.then(|| {
-            let discovery: Arc<dyn Discovery> = Arc::new(StepDiscovery(Arc::downgrade(&step)));
+            let discovery: Arc<dyn Discovery> = Arc::new(StepDiscovery(step.tools.clone()));
             discovery
         });
         let yield_time = self.clamp(yield_time.unwrap_or(DEFAULT_YIELD_TIME));

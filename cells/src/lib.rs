@@ -63,6 +63,7 @@ pub use session::{
     SessionError, SessionFuture, StartedCell, Until,
 };
 pub use step::{Step, ToolFuture, ToolRuntime};
+pub use toolset::Toolset;
 pub use truncate::{Counting, truncate};
 
 mod audio;
@@ -83,4 +84,5 @@ mod shared;
 mod step;
 mod store;
 mod sync;
+mod toolset;
 mod truncate;

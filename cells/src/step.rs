@@ -1,17 +1,10 @@
 //! What one request of the model saw, kept by the cells it started.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
-use codemode_host_protocol::{CellId, Json, ToolDefinition, ToolFailure, ToolInvocation};
-use codemode_runtime_js::ToolCatalog;
+use codemode_host_protocol::{CellId, Json, ToolFailure, ToolInvocation};
 
-use crate::discovery::Known;
+use crate::Toolset;
 
 /// A future that a [`ToolRuntime`] gives back.
 pub type ToolFuture<T> = Pin<Box<dyn Future<Output = Result<T, ToolFailure>> + Send>>;
@@ -48,39 +41,25 @@ pub trait ToolRuntime: Send + Sync + 'static {
 
 /// What one request of the model saw: its tools, its environment, and the runtime that executes them.
 ///
-/// A cell keeps its step until it closes, however many newer steps its session has seen since. What its cells are told of its
-/// tools is made when one of them first asks, from `tools` as they were then.
+/// A cell keeps its step until it closes, however many newer steps its session has seen since.
 pub struct Step {
     /// The tools, in the order in which they were advertised.
-    pub tools: Vec<ToolDefinition>,
+    pub tools: Toolset,
     /// Facts of the request that the tool runtime may want at hand, such as the working directory.
     pub environment: BTreeMap<String, String>,
     /// Who executes the tools.
     pub runtime: Arc<dyn ToolRuntime>,
-    catalog: OnceLock<Arc<ToolCatalog>>,
-    pub(crate) known: Known,
 }
 
 impl Step {
     /// A step with these tools and an empty environment.
-    pub fn new(tools: Vec<ToolDefinition>, runtime: Arc<dyn ToolRuntime>) -> Step {
-        Step {
-            tools,
-            environment: BTreeMap::new(),
-            runtime,
-            catalog: OnceLock::new(),
-            known: Known::default(),
-        }
+    pub fn new(tools: impl Into<Toolset>, runtime: Arc<dyn ToolRuntime>) -> Step {
+        Step { tools: tools.into(), environment: BTreeMap::new(), runtime }
     }
 
     /// The same step in this environment.
     pub fn with_environment(self, environment: BTreeMap<String, String>) -> Step {
         Step { environment, ..self }
-    }
-
-    /// The tools as cells see them: prepared for the step's first cell, shared by the others.
-    pub(crate) fn catalog(&self) -> Arc<ToolCatalog> {
-        Arc::clone(self.catalog.get_or_init(|| Arc::new(ToolCatalog::new(&self.tools))))
     }
 }
 

@@ -6,7 +6,8 @@
 use std::{hint::black_box, time::Duration};
 
 use codemode_host_protocol::{
-    ClientToHost, Envelope as _, FrameDecoder, HEADER_LEN, HostToClient, encode_frame,
+    ClientToHost, Envelope as _, FrameDecoder, HEADER_LEN, HostToClient, RequestDecoder,
+    encode_frame,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
@@ -63,6 +64,14 @@ fn decoding(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| ClientToHost::decode(black_box(&body)).unwrap());
+        });
+    }
+    for count in [2, 200, 2000] {
+        let body = execute(count);
+        let mut decoder = RequestDecoder::new();
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(format!("execute, {count} tools, as the last"), |bencher| {
+            bencher.iter(|| decoder.decode(black_box(&body)).unwrap());
         });
     }
     group.finish();

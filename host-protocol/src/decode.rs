@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::{
-    CellId, DecodeError, DelegateId, Json, RequestId, Rule, SessionId,
+    CellId, DecodeError, DelegateId, Json, RequestId, Rule, SessionId, ToolList,
     error::excerpt,
     fault::Fault,
     head::Head,
@@ -38,6 +38,18 @@ pub(crate) fn decode_message<T: Decode>(
         path: fault.path(),
         rule: fault.rule,
     })
+}
+
+/// Reads one message in whose text the list of tools at `start` stands for `tools`. What is wrong with it is left to
+/// whoever reads the message as it came.
+pub(crate) fn decode_with_known<T: Decode>(
+    body: &[u8],
+    start: usize,
+    tools: ToolList,
+) -> Option<T> {
+    let text = checked(body).ok()?;
+    let outline = Outline::of(text.as_bytes()).ok()?.with_known(start, tools);
+    T::read(Value { text, at: 0, outline: &outline }).ok()
 }
 
 /// A type that a JSON value of the wire can be read as.
@@ -148,6 +160,11 @@ impl<'a> Value<'a> {
             // Valid JSON that does not parse has too many digits.
             Ok(_) | Err(_) => Err(Fault::new(Rule::OutOfRange { min, max })),
         }
+    }
+
+    /// The list of tools that stands here without its text.
+    pub(crate) fn known_tools(self) -> Option<&'a ToolList> {
+        self.outline.known(self.at)
     }
 
     pub(crate) fn is_null(self) -> bool {

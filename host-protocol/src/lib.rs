@@ -60,10 +60,12 @@ pub use operation::{
 };
 pub use order::{OrderCheck, OrderError};
 pub use outline::MAX_DEPTH;
+pub use recall::RequestDecoder;
 pub use response::{Answer, OperationValue, RuntimeResponse, WaitOutcome};
 pub use tool::{
     FailureKind, ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName, identifier,
 };
+pub use tool_list::ToolList;
 
 mod budget;
 mod capability;
@@ -82,7 +84,9 @@ mod negotiation;
 mod operation;
 mod order;
 mod outline;
+mod recall;
 mod response;
 #[cfg(test)]
 mod schema;
 mod tool;
+mod tool_list;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
-    CellId, Rule, SessionBudgets, SessionId, ToolDefinition,
+    CellId, Rule, SessionBudgets, SessionId, ToolList,
     decode::{Decode, Value},
     fault::Fault,
 };
@@ -181,7 +181,12 @@ pub struct ExecuteRequest {
     /// The model's own id of the call; the cell's notifications carry it.
     pub tool_call_id: String,
     /// The tools that the cell sees, in this order.
-    pub enabled_tools: Vec<ToolDefinition>,
+    #[cfg_attr(
+        test,
+        schemars(with = "Vec<crate::ToolDefinition>"),
+        ts(as = "Vec<crate::ToolDefinition>")
+    )]
+    pub enabled_tools: ToolList,
     /// The cell's code.
     pub source: String,
     /// After how many milliseconds the cell yields, if it has not ended by then. 0 yields at once; null

@@ -10,13 +10,13 @@ use std::{
 
 use codemode_cells::{
     CellRequest, CodeModeSession, ExecuteOptions, InProcessCodeModeSession, OutputPolicy,
-    SessionOptions, Step,
+    SessionOptions,
 };
 use codemode_host_protocol::{
     Answer, BUDGETS, Budget, CapabilitySet, CellExecutionLimits, CellId, ClientToHost, DecodeError,
-    Envelope, ExecuteRequest, HOST_TOOLS, Hello, HostOffer, HostToClient, Known, Operation,
-    OperationValue, OutputTruncation, Rejection, RequestId, SessionBudgets, SessionId, Subject,
-    negotiate,
+    Envelope as _, ExecuteRequest, HOST_TOOLS, Hello, HostOffer, HostToClient, Known, Operation,
+    OperationValue, OutputTruncation, Rejection, RequestDecoder, RequestId, SessionBudgets,
+    SessionId, Subject, negotiate,
 };
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
         delegates::{CellDelegate, Delegates},
         operations::{Observation, Operations},
         outbox::Outbox,
+        toolsets::Toolsets,
         used_ids::UsedIds,
     },
     mcp::Snapshot,
@@ -37,6 +38,7 @@ pub(crate) mod outbox;
 mod delegates;
 mod end;
 mod operations;
+mod toolsets;
 mod used_ids;
 
 /// The host's side of one connection, whatever carries it.
@@ -49,6 +51,7 @@ mod used_ids;
 pub(crate) struct Connection {
     host: Host,
     outbox: Arc<Outbox>,
+    decoder: RequestDecoder,
     phase: Phase,
 }
 
@@ -61,7 +64,7 @@ enum Phase {
 impl Connection {
     /// A connection whose client has not said anything yet. Within the host's tokio runtime.
     pub(crate) fn new(host: Host, outbox: Arc<Outbox>) -> Connection {
-        Connection { host, outbox, phase: Phase::AwaitsHello }
+        Connection { host, outbox, decoder: RequestDecoder::new(), phase: Phase::AwaitsHello }
     }
 
     /// Takes the body of one frame.
@@ -69,7 +72,7 @@ impl Connection {
     /// # Errors
     /// When the connection ends with this message.
     pub(crate) fn receive_body(&mut self, body: &[u8]) -> Result<(), ConnectionEnd> {
-        match ClientToHost::decode(body) {
+        match self.decoder.decode(body) {
             Ok(message) => self.receive(message),
             Err(error) => self.receive_broken(error),
         }
@@ -86,6 +89,11 @@ impl Connection {
             (Phase::AwaitsHello, _) => Err(self.reject(Rejection::not_a_hello())),
             (Phase::Open(_), ClientToHost::Hello(_)) => Err(ConnectionEnd::SecondHello),
             (Phase::Open(open), ClientToHost::OperationRequest { id, request }) => {
+                if matches!(request, Operation::Shutdown { .. }) {
+                    // It may have been the session that brought them.
+                    self.decoder.forget();
+                    open.toolsets.forget();
+                }
                 open.operation(id, request)
             }
             (Phase::Open(open), ClientToHost::OperationCancel { id }) => {
@@ -156,6 +164,7 @@ impl Connection {
             has_discovery,
             has_host_tools,
             host_tools: HashMap::new(),
+            toolsets: Toolsets::default(),
             used_ids: UsedIds::default(),
             sessions: HashMap::new(),
             closed_sessions: ClosedSessions::default(),
@@ -238,6 +247,7 @@ struct Open {
     has_host_tools: bool,
     /// The host's tools, as sessions were told them last.
     host_tools: HashMap<SessionId, Snapshot>,
+    toolsets: Toolsets,
     sessions: HashMap<SessionId, InProcessCodeModeSession>,
     closed_sessions: ClosedSessions,
 }
@@ -309,7 +319,7 @@ impl Open {
     }
 
     fn session(&self, id: &SessionId) -> Result<&InProcessCodeModeSession, String> {
-        self.sessions.get(id).ok_or_else(|| format!("unknown code-mode session {id}"))
+        self.sessions.get(id).ok_or_else(|| unknown(id))
     }
 
     fn open_session(
@@ -354,21 +364,19 @@ impl Open {
     }
 
     fn execute(
-        &self,
+        &mut self,
         id: RequestId,
         session_id: SessionId,
         request: ExecuteRequest,
     ) -> Result<(), String> {
-        let session = self.session(&session_id)?;
+        let session = self.sessions.get(&session_id).ok_or_else(|| unknown(&session_id))?;
         self.host.refuse_if_draining()?;
         let yield_time = request.yield_time();
         let ExecuteRequest { tool_call_id, enabled_tools, source, max_output_tokens, .. } = request;
         let delegate = Arc::new(CellDelegate::new(Arc::clone(&self.delegates), session_id.clone()));
         let runtime = Arc::clone(&delegate) as _;
-        let step = Arc::new(match self.host_tools.get(&session_id) {
-            Some(tools) => tools.clone().beside(enabled_tools, runtime),
-            None => Step::new(enabled_tools, runtime),
-        });
+        let host_tools = self.host_tools.get(&session_id);
+        let step = Arc::new(self.toolsets.step(enabled_tools, host_tools, runtime));
         let request = CellRequest {
             tool_call_id,
             source,
@@ -387,10 +395,7 @@ impl Open {
     }
 
     fn shut_down_session(&mut self, id: RequestId, session_id: SessionId) -> Result<(), String> {
-        let session = self
-            .sessions
-            .remove(&session_id)
-            .ok_or_else(|| format!("unknown code-mode session {session_id}"))?;
+        let session = self.sessions.remove(&session_id).ok_or_else(|| unknown(&session_id))?;
         self.host_tools.remove(&session_id);
         self.closed_sessions.insert(&session_id);
         let closed = session.shutdown();
@@ -422,6 +427,10 @@ impl ClosedSessions {
     fn contain(&self, id: &SessionId) -> bool {
         self.0.contains(&self.1.hash_one(id))
     }
+}
+
+fn unknown(session: &SessionId) -> String {
+    format!("unknown code-mode session {session}")
 }
 
 fn cell(session: &SessionId, cell: &CellId) -> Observation {

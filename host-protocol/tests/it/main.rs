@@ -5,4 +5,5 @@
 mod docs;
 mod frames;
 mod properties;
+mod recall;
 mod vectors;

@@ -6,7 +6,7 @@ use codemode_host_protocol::{
     Hello, HostOffer, HostToClient, ImageDetail, Json, LimitExceeded, Negotiated, Operation,
     OperationValue, OrderCheck, OutputTokens, OutputTruncation, ProtocolVersion, Rejection,
     RequestId, Rule, RuntimeResponse, Scope, SessionBudgets, SessionId, SessionUsage,
-    SupportedVersions, ToolDefinition, ToolInvocation, ToolKind, ToolName, WaitOutcome,
+    SupportedVersions, ToolDefinition, ToolInvocation, ToolKind, ToolList, ToolName, WaitOutcome,
     WaitRequest, encode_frame, negotiate,
 };
 use proptest::{
@@ -178,7 +178,7 @@ fn orderly(choices: &[Index]) -> Vec<Said> {
                 let cell_id = CellId::new(last_id.to_string());
                 let request = ExecuteRequest {
                     tool_call_id: "c".into(),
-                    enabled_tools: Vec::new(),
+                    enabled_tools: ToolList::default(),
                     source: String::new(),
                     yield_time_ms: None,
                     max_output_tokens: None,
@@ -294,14 +294,14 @@ fn settles<E: Envelope + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> Result<()
     Ok(())
 }
 
-fn body<E: Envelope>(message: &E) -> Vec<u8> {
+pub(crate) fn body<E: Envelope>(message: &E) -> Vec<u8> {
     let mut frame = Vec::new();
     encode_frame(message, &mut frame).unwrap();
     frame.split_off(HEADER_LEN)
 }
 
 #[derive(Clone, Debug)]
-enum Damage {
+pub(crate) enum Damage {
     Cut(Index),
     Remove(Index),
     Replace(Index, u8),
@@ -309,7 +309,7 @@ enum Damage {
     Double(Index, Index),
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
+pub(crate) fn damage() -> impl Strategy<Value = Damage> {
     let tokens = ["{", "}", "[", "]", "\"", ",", ":", "\\", "\\u", "null", "1", "-", ".", "\u{e9}"];
     prop_oneof![
         any::<Index>().prop_map(Damage::Cut),
@@ -320,7 +320,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-fn damaged(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
+pub(crate) fn damaged(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
     for damage in damages {
         let len = bytes.len();
         if len == 0 {
@@ -344,7 +344,7 @@ fn damaged(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
     bytes
 }
 
-fn client_to_host() -> impl Strategy<Value = ClientToHost> {
+pub(crate) fn client_to_host() -> impl Strategy<Value = ClientToHost> {
     prop_oneof![
         1 => hello().prop_map(ClientToHost::Hello),
         4 => (request_id(), operation())
@@ -434,10 +434,19 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 fn execute_request() -> impl Strategy<Value = ExecuteRequest> {
     let tokens = (0..=i32::MAX as u32).prop_map(|count| OutputTokens::new(count).unwrap());
-    (text(), vec(tool_definition(), 0..3), text(), option::of(any::<u64>()), option::of(tokens))
-        .prop_map(|(tool_call_id, enabled_tools, source, yield_time_ms, max_output_tokens)| {
-            ExecuteRequest { tool_call_id, enabled_tools, source, yield_time_ms, max_output_tokens }
-        })
+    (text(), tool_list(), text(), option::of(any::<u64>()), option::of(tokens)).prop_map(
+        |(tool_call_id, enabled_tools, source, yield_time_ms, max_output_tokens)| ExecuteRequest {
+            tool_call_id,
+            enabled_tools,
+            source,
+            yield_time_ms,
+            max_output_tokens,
+        },
+    )
+}
+
+fn tool_list() -> impl Strategy<Value = ToolList> {
+    vec(tool_definition(), 0..3).prop_map(ToolList::from)
 }
 
 fn tool_definition() -> impl Strategy<Value = ToolDefinition> {

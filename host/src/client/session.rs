@@ -92,7 +92,7 @@ impl CodeModeSession for ClientSession {
             session_id: self.id.clone(),
             request: ExecuteRequest {
                 tool_call_id,
-                enabled_tools: step.tools.clone(),
+                enabled_tools: step.tools.list().clone(),
                 source,
                 yield_time_ms: yield_time.map(milliseconds),
                 max_output_tokens: max_output_tokens.map(output_tokens),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use codemode_cells::{Step, ToolRuntime};
+use codemode_cells::{Step, ToolRuntime, Toolset};
 use codemode_host_protocol::{ToolDefinition, ToolName, identifier};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
@@ -177,12 +177,19 @@ impl Snapshot {
     /// A step of these tools and of `tools`, which `runtime` executes. It also gets the cells' notifications.
     ///
     /// Where both have a tool of one name, it is that of `tools`.
-    pub fn beside(mut self, mut tools: Vec<ToolDefinition>, runtime: Arc<dyn ToolRuntime>) -> Step {
-        let taken: HashSet<&ToolName> = tools.iter().map(|tool| &tool.tool_name).collect();
-        self.tools.retain(|tool| !taken.contains(&tool.tool_name));
-        let names = self.tools.iter().map(|tool| tool.tool_name.clone()).collect();
-        tools.extend(self.tools);
-        Step::new(tools, Arc::new(Both { names, servers: self.runtime, other: runtime }))
+    pub fn beside(self, tools: Vec<ToolDefinition>, runtime: Arc<dyn ToolRuntime>) -> Step {
+        self.with(&tools).step(runtime)
+    }
+
+    /// These tools and `others`, for any number of steps.
+    pub(crate) fn with(&self, others: &[ToolDefinition]) -> Company {
+        let taken: HashSet<&ToolName> = others.iter().map(|tool| &tool.tool_name).collect();
+        let own = || self.tools.iter().filter(|tool| !taken.contains(&tool.tool_name));
+        Company {
+            names: Arc::new(own().map(|tool| tool.tool_name.clone()).collect()),
+            tools: others.iter().chain(own()).cloned().collect(),
+            servers: Arc::clone(&self.runtime),
+        }
     }
 
     /// A step of these tools alone.
@@ -197,6 +204,27 @@ impl fmt::Debug for Snapshot {
             .field("tools", &self.tools)
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
+    }
+}
+
+/// The tools of a snapshot beside those of somebody else.
+pub(crate) struct Company {
+    tools: Toolset,
+    /// Those that are the servers'.
+    names: Arc<HashSet<ToolName>>,
+    servers: Arc<dyn ToolRuntime>,
+}
+
+impl Company {
+    /// Whether the servers' tools are those of this snapshot.
+    pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
+        Arc::ptr_eq(&self.servers, &snapshot.runtime)
+    }
+
+    /// A step of them all. `runtime` executes the tools that are not the servers'.
+    pub(crate) fn step(&self, runtime: Arc<dyn ToolRuntime>) -> Step {
+        let (names, servers) = (Arc::clone(&self.names), Arc::clone(&self.servers));
+        Step::new(self.tools.clone(), Arc::new(Both { names, servers, other: runtime }))
     }
 }
 

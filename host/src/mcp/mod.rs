@@ -26,6 +26,8 @@ pub use self::{
     upstream::{NoUpstream, Upstream, UpstreamFuture},
 };
 
+pub(crate) use self::manager::Company;
+
 pub mod serve;
 
 mod approval;

@@ -79,7 +79,7 @@ async fn approve(
 
 /// Two runtimes as one: the servers' for the tools in `names`, the other for all else.
 pub(super) struct Both {
-    pub(super) names: HashSet<ToolName>,
+    pub(super) names: Arc<HashSet<ToolName>>,
     pub(super) servers: Arc<dyn ToolRuntime>,
     pub(super) other: Arc<dyn ToolRuntime>,
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use codemode_cells::{Step, ToolFuture, ToolRuntime};
+use codemode_cells::{Step, ToolFuture, ToolRuntime, Toolset};
 use codemode_host_protocol::{
     CellId, Json, ToolDefinition, ToolFailure, ToolInvocation, ToolKind, ToolName,
 };
@@ -20,7 +20,7 @@ pub(crate) fn step() -> Arc<Step> {
     };
     let plain = TOOLS.iter().map(|name| named(name, None));
     let tools = plain.chain(TOOLS.iter().map(|name| named(name, Some("server"))));
-    Arc::new(Step::new(tools.collect(), Arc::new(Tools)))
+    Arc::new(Step::new(tools.collect::<Toolset>(), Arc::new(Tools)))
 }
 
 fn tool(tool_name: ToolName) -> ToolDefinition {

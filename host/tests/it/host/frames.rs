@@ -22,6 +22,18 @@ async fn a_frame_may_come_in_any_pieces() {
 }
 
 #[tokio::test]
+async fn each_cell_has_the_tools_that_it_came_with() {
+    let mut raw = Raw::open().await;
+    let source = "text(Object.keys(tools).join()); await tools.ask().catch(() => {})";
+    for tools in [&["ask"][..], &["ask"], &["ask", "b"], &["ask"], &["ask", "b"], &["b", "ask"]] {
+        let cell = raw.execute(source, tools).await;
+        let call = raw.hear_type("delegate/request").await;
+        raw.answer_delegate(&call["id"], json!({"type": "tool/result", "result": null})).await;
+        assert_eq!(texts(&raw.initial(cell).await), [tools.join(",")]);
+    }
+}
+
+#[tokio::test]
 async fn a_broken_message_with_an_id_is_answered_and_the_rest_goes_on() {
     let mut raw = Raw::open().await;
     let cell = raw.execute("text(await tools.ask())", &["ask"]).await;

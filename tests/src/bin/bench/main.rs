@@ -48,6 +48,15 @@ struct Arguments {
     /// Measure how cells fare as live cells, stored values, tools and output grow, instead of the rows
     #[arg(long, conflicts_with = "rows")]
     growth: bool,
+    /// Only these of what grows: live, stored, tools, output
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMES",
+        requires = "growth",
+        conflicts_with = "save"
+    )]
+    axes: Vec<String>,
     /// Count the instructions of hot paths under valgrind, instead of measuring
     #[arg(long, conflicts_with_all = ["rows", "growth"])]
     counts: bool,
@@ -196,6 +205,9 @@ fn measure_growth(arguments: &Arguments) -> Result<(), Error> {
         say(notice);
     }
     let axes = growth::AXES.iter();
+    let axes = axes.filter(|axis| {
+        arguments.axes.is_empty() || arguments.axes.iter().any(|name| name == axis.name)
+    });
     let all = axes
         .map(|axis| growth::measure(axis, &subjects, scale, rounds, say))
         .collect::<Result<_, _>>()?;
