@@ -77,13 +77,22 @@ struct Arguments {
     command: Command,
 }
 
+/// The arguments of each are described to clap when it is the one that was asked for: those of all take a quarter of a millisecond
+/// of each start.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
+    /// Run one cell of JavaScript or TypeScript to its end
     Run(run::RunArguments),
+    /// Run sessions for other programs, on stdio or over WebSocket
     Host(host::HostArguments),
+    /// Give any MCP client code mode over its MCP servers
     Mcp(mcp::McpArguments),
+    /// Print the tools that a cell would have, as TypeScript declarations
     Tools(ToolsArguments),
+    /// Log in at an MCP server that wants to know who asks
     Login(login::LoginArguments),
+    /// Check the sandbox of this machine by trying to get out of it
     #[cfg(target_os = "linux")]
     Doctor(doctor::DoctorArguments),
     /// Run cells for the process that started this one
@@ -210,4 +219,25 @@ mod exit {
     pub(super) const BROKEN_PIPE: u8 = 141;
     /// 128 and the number of SIGTERM.
     pub(super) const TERMINATED: u8 = 143;
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    /// What the list of commands says comes from here, and what a command says of itself from its arguments.
+    #[test]
+    fn commands_are_listed_with_what_they_say_of_themselves() {
+        let listed = Arguments::command();
+        let mut described = listed.clone();
+        described.build();
+        for command in listed.get_subcommands() {
+            let own = described.find_subcommand(command.get_name());
+            let own = own.and_then(|own| own.get_about()).map(ToString::to_string);
+            assert_eq!(command.get_about().map(ToString::to_string), own, "{}", command.get_name());
+            assert!(own.is_some(), "{}", command.get_name());
+        }
+    }
 }
