@@ -109,6 +109,21 @@ impl Home {
         Ok(())
     }
 
+    /// Has a worker made for the next cell, and tells when it is there.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn prepare(
+        self: &Arc<Home>,
+        heap_bytes: usize,
+        told: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        IDLE_WORKERS.fetch_add(1, Ordering::Relaxed);
+        self.state.lock().making.push(heap_bytes);
+        Worker::spawn_at(heap_bytes, Arc::clone(self), told).inspect_err(|_| {
+            self.state.lock().making.pop();
+            IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
+        })
+    }
+
     /// Starts the thread that makes an isolate when none has become free for a while.
     fn watch(self: &Arc<Home>) -> io::Result<()> {
         let home = Arc::clone(self);

@@ -102,6 +102,15 @@ impl Tenant {
 
 #[cfg(target_os = "linux")]
 impl Tenant {
+    /// Has an isolate made for its first cell, and tells when it is there.
+    pub(crate) fn prepare(
+        &self,
+        heap_bytes: usize,
+        told: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<()> {
+        self.home.prepare(heap_bytes, told)
+    }
+
     /// What its running cells use.
     pub(crate) fn meter(&self) -> &Arc<Meter> {
         &self.meter

@@ -83,6 +83,31 @@ impl std::fmt::Debug for Job {
 impl Worker {
     /// Starts the thread; it makes its isolate and first realm by itself.
     pub(crate) fn spawn(heap_bytes: usize) -> std::io::Result<Worker> {
+        Worker::spawn_with(heap_bytes, |_| {})
+    }
+
+    /// The same; it tells `home`, for which it is, when it has both, and then `told`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn spawn_at(
+        heap_bytes: usize,
+        home: Arc<Home>,
+        told: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<()> {
+        let settle = move |thread: &mut Thread| {
+            let after = home.ready(&thread.worker);
+            thread.home = Some(Arc::clone(&home));
+            if !thread.go_on(after, home) {
+                thread.worker.retire();
+            }
+            told();
+        };
+        Worker::spawn_with(heap_bytes, settle).map(drop)
+    }
+
+    fn spawn_with(
+        heap_bytes: usize,
+        settle: impl FnOnce(&mut Thread) + Send + 'static,
+    ) -> std::io::Result<Worker> {
         let worker = Worker(Arc::new(Inner {
             heap_bytes,
             state: Mutex::default(),
@@ -94,7 +119,11 @@ impl Worker {
         std::thread::Builder::new()
             .name(String::from("codemode-cell"))
             .stack_size(STACK_BYTES)
-            .spawn(move || Thread::new(thread).main())?;
+            .spawn(move || {
+                let mut thread = Thread::new(thread);
+                settle(&mut thread);
+                thread.main();
+            })?;
         Ok(worker)
     }
 

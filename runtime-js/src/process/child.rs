@@ -10,10 +10,12 @@ use std::{
 
 use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolName};
 use parking_lot::{Condvar, Mutex};
+use rustix::event::PollFlags;
 
 use super::{
-    lockdown::Lockdown,
+    lockdown::{Lockdown, on_stdin},
     wire::{FrameReader, FromWorker, Said, Setting, Start, ToWorker},
+    zygote::stand_by,
 };
 use crate::{
     Cell, CellSpec, Discovery, End, Engine, EngineOptions, Event, EventSink, FoundTool, Outcome,
@@ -21,10 +23,11 @@ use crate::{
     meter::{Lender, Meter},
 };
 
-/// Runs cells for the engine at the other end of stdin, a socket, until that closes it. Never returns.
+/// Makes worker processes for the engine at the other end of stdin, a socket, and runs cells in each, until that closes it. Never
+/// returns.
 ///
-/// What a program does that [`ProcessOptions`](super::ProcessOptions) names, before it does anything else: no other
-/// thread and no open file should be there yet.
+/// What a program does that [`ProcessOptions`](super::ProcessOptions) names, before it does anything else. No open file should be there
+/// yet, and no other thread must be: the workers are copies of this process.
 pub fn run_worker() -> ! {
     let why = serve();
     if let Err(error) = why {
@@ -37,7 +40,14 @@ pub fn run_worker() -> ! {
 }
 
 fn serve() -> io::Result<()> {
-    let mut lockdown = Lockdown::begin(None).map_err(io::Error::other)?;
+    let lockdown = Lockdown::of_program(None).map_err(io::Error::other)?;
+    if lockdown.has_threads() {
+        return Err(io::Error::other(
+            "worker processes are copies of a program that has started no thread yet",
+        ));
+    }
+    stand_by()?;
+    let mut lockdown = lockdown.begin().map_err(io::Error::other)?;
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let mut reader =
         FrameReader::new(UnixStream::from(OwnedFd::from(socket.try_clone()?)), usize::MAX);
@@ -55,16 +65,25 @@ fn serve() -> io::Result<()> {
     let out = Arc::new(Out(Mutex::new(socket)));
     let borrower = Arc::new(Borrower::new(Arc::clone(&out)));
     let tenant = engine.tenant_with(Meter::lent_by(Arc::clone(&borrower) as Arc<dyn Lender>));
-    warm_up(&tenant, beginning.warm_heap_bytes)?;
+    let (made, is_made) = mpsc::channel();
+    tenant.prepare(beginning.warm_heap_bytes, move || {
+        let _ = made.send(());
+    })?;
+    lockdown.forbid_hostile_calls();
+    is_made.recv().map_err(|_| io::Error::other("V8 does not start here"))?;
+    let report = lockdown.finish(beginning.memory_bytes);
+    if !reader.has_more() && on_stdin(PollFlags::IN).is_empty() {
+        // Nobody waits for this process yet.
+        warm_up(&tenant, beginning.warm_heap_bytes)?;
+    }
     tenant.meter().settle();
     borrower.open();
-    let report = lockdown.finish(beginning.memory_bytes);
     let worker = Worker { tenant, out, borrower, cells: Arc::default(), catalogs: HashMap::new() };
     worker.out.send(FromWorker::Ready { report });
     worker.run(reader)
 }
 
-/// Runs a cell of our own, so that V8 and what it reads from files are there, and the first cell finds an isolate.
+/// Runs a cell of our own, so that the first of the tenant's finds what V8 does once done.
 fn warm_up(tenant: &Tenant, heap_bytes: usize) -> io::Result<()> {
     let (send, ended) = mpsc::channel();
     let mut spec = CellSpec::new(WARM_UP);

@@ -3,16 +3,16 @@
 use std::{
     cmp::Reverse,
     fmt::Display,
-    io::{self, Read as _},
+    io::{self, PipeReader, Read as _},
     os::unix::{net::UnixStream, process::ExitStatusExt as _},
-    process::{Child, ChildStderr, ExitStatus},
+    process::ExitStatus,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Signal, WaitId, WaitIdOptions, kill_process, waitid},
+    process::{Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid},
 };
 
 use super::{
@@ -30,16 +30,17 @@ use crate::{Outcome, RuntimeCrash, cell::Stop};
 /// The thread that looks after one worker process.
 pub(super) struct Keeper {
     worker: Remote,
-    child: Child,
     socket: Arc<UnixStream>,
     reader: FrameReader<Incoming>,
     woken: UnixStream,
-    stderr: Option<ChildStderr>,
+    stderr: Option<PipeReader>,
     /// The end of what the process wrote to stderr.
     last_words: Vec<u8>,
     memory: Watch,
     group: Option<Group>,
     on_ready: Option<fn(&Report)>,
+    /// How long the process is kept without a cell.
+    idle_time: Duration,
 }
 
 /// Why a worker process ends.
@@ -57,8 +58,7 @@ pub(super) enum Why {
 impl Keeper {
     pub(super) fn new(
         worker: Remote,
-        child: Child,
-        stderr: Option<ChildStderr>,
+        stderr: PipeReader,
         socket: Arc<UnixStream>,
         woken: UnixStream,
         options: &ProcessOptions,
@@ -70,7 +70,20 @@ impl Keeper {
         let reader = FrameReader::new(Incoming(Arc::clone(&socket)), max_body_bytes);
         let on_ready = options.on_ready;
         let last_words = Vec::new();
-        Keeper { worker, child, socket, reader, woken, stderr, last_words, memory, group, on_ready }
+        let stderr = Some(stderr);
+        let idle_time = if options.warm > 0 { IDLE_TIME } else { LONG_IDLE_TIME };
+        Keeper {
+            worker,
+            socket,
+            reader,
+            woken,
+            stderr,
+            last_words,
+            memory,
+            group,
+            on_ready,
+            idle_time,
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -106,7 +119,7 @@ impl Keeper {
             }
         }
         let mut state = self.worker.0.state.lock();
-        let idle = state.idle_since.is_some_and(|since| now - since >= IDLE_TIME);
+        let idle = state.idle_since.is_some_and(|since| now - since >= self.idle_time);
         let live = !state.cells.is_empty();
         let ends = match state.standing {
             Standing::Condemned(at) if !live || at <= now => Some(Why::GivenUp),
@@ -177,7 +190,7 @@ impl Keeper {
         let deadline = state.deadlines.peek().map(|Reverse((at, _))| *at);
         let live = !state.cells.is_empty();
         let memory = live.then_some(self.memory.next);
-        let idle = state.idle_since.map(|since| since + IDLE_TIME);
+        let idle = state.idle_since.map(|since| since + self.idle_time);
         let condemned = match state.standing {
             Standing::Condemned(at) => Some(at),
             _ => None,
@@ -254,7 +267,9 @@ impl Keeper {
         }
         let _ = kill_process(self.worker.0.pid, Signal::KILL);
         self.read_stderr();
-        let status = self.child.wait().ok().filter(|_| ended);
+        let waited = waitpid(Some(self.worker.0.pid), WaitOptions::empty());
+        let status = waited.ok().flatten().filter(|_| ended);
+        let status = status.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
         self.worker.take_all_back();
         let text = match (&why, status) {
             (_, Some(status)) => self.obituary(status),
@@ -299,18 +314,23 @@ impl Keeper {
                 "the cell's process was ended by the system: it used too much memory",
             );
         }
-        let how = match (status.signal(), status.code()) {
-            (Some(signal), _) => format!("the cell's process was ended by {}", name_of(signal)),
-            (_, Some(code)) => format!("the cell's process ended by itself with code {code}"),
-            _ => String::from("the cell's process ended"),
-        };
-        let words = String::from_utf8_lossy(&self.last_words);
-        let mut telling =
-            words.lines().map(str::trim).filter(|line| !line.trim_matches('#').is_empty());
-        match telling.next_back() {
-            Some(line) => format!("{how}, and had said: {line}"),
-            None => how,
-        }
+        how_it_ended("the cell's process", status, &self.last_words)
+    }
+}
+
+/// How a process ended, and the last that it had said.
+pub(super) fn how_it_ended(process: &str, status: ExitStatus, last_words: &[u8]) -> String {
+    let how = match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("{process} was ended by {}", name_of(signal)),
+        (_, Some(code)) => format!("{process} ended by itself with code {code}"),
+        _ => format!("{process} ended"),
+    };
+    let words = String::from_utf8_lossy(last_words);
+    let mut telling =
+        words.lines().map(str::trim).filter(|line| !line.trim_matches('#').is_empty());
+    match telling.next_back() {
+        Some(line) => format!("{how}, and had said: {line}"),
+        None => how,
     }
 }
 
@@ -335,8 +355,12 @@ fn name_of(signal: i32) -> String {
 /// What the other cells of a process have to come to an end once it must end because of one of them.
 const SIBLING_GRACE: Duration = Duration::from_secs(5);
 
-/// A process without cells is kept for so long for its session's next one.
-const IDLE_TIME: Duration = Duration::from_secs(30);
+/// A process without cells is kept for so long for its session's next one, where others are made ahead of need: such a one is there
+/// at once too, and a session that is quiet costs nothing.
+const IDLE_TIME: Duration = Duration::from_secs(1);
+
+/// The same where none are.
+const LONG_IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// From the end of a connection to when its process can be waited for.
 const DEATH_GRACE: Duration = Duration::from_millis(100);

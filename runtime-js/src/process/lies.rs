@@ -95,6 +95,7 @@ fn lies() {
     if !std::env::args().any(|argument| argument == "--exact") {
         return;
     }
+    super::zygote::stand_by().unwrap();
     let mut host = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned().unwrap());
     let from = UnixStream::from(OwnedFd::from(host.try_clone().unwrap()));
     let mut reader = FrameReader::new(from, usize::MAX);
@@ -123,7 +124,8 @@ fn lies() {
 }
 
 fn engine() -> Engine {
-    let arguments = ["--exact", "process::lies::lies", "--ignored", "--nocapture"];
+    let arguments =
+        ["--exact", "process::lies::lies", "--ignored", "--nocapture", "--test-threads=1"];
     let isolation = Isolation::Process(ProcessOptions::this_program(arguments));
     Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() })
 }

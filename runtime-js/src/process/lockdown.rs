@@ -1,8 +1,9 @@
 //! What a worker process takes from itself before it reads its first cell.
 //!
-//! In two steps, because V8 starts threads: [`Lockdown::begin`] comes before V8, while there is one thread, for what the
-//! kernel keeps for each thread and hands on to those that it starts (identity, capabilities, Landlock). [`Lockdown::finish`]
-//! comes when V8 is up, and takes the system calls that V8 needs to start and not to run.
+//! In three steps. [`Lockdown::of_program`] is for what the zygote hands on to its copies. [`Lockdown::begin`] comes in a worker before
+//! V8, which starts threads: there is one thread yet, for what the kernel keeps for each thread and hands on to those that it starts
+//! (identity, capabilities, Landlock). [`Lockdown::finish`] comes when V8 is up, and takes the system calls that V8 needs to start and not
+//! to run.
 //!
 //! Each layer is tried for itself and reported for itself: a kernel or a container that denies one does not cost the
 //! others.
@@ -12,7 +13,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read as _},
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::AsFd as _,
 };
 
 use rustix::{
@@ -23,6 +24,8 @@ use rustix::{
     thread::{CapabilitySet, CapabilitySets},
 };
 use serde::{Deserialize, Serialize};
+
+use filter::Filters;
 
 mod filter;
 mod landlock;
@@ -37,26 +40,47 @@ pub(crate) struct Lockdown {
     other_threads: usize,
     /// Open before there are no files any more.
     memory: Option<File>,
+    filters: Option<Result<Filters, seccompiler::Error>>,
     page_bytes: u64,
 }
 
 impl Lockdown {
-    /// The first step, before V8 and while there is one thread.
+    /// The first step, before anything else.
     ///
     /// # Errors
-    /// When this process has no host: fd 0 is no socket to one, or it has gone.
-    pub(crate) fn begin(only: Option<Layer>) -> Result<Lockdown, NoHost> {
+    /// When this process has no host: fd 0 is no socket to one.
+    pub(crate) fn of_program(only: Option<Layer>) -> Result<Lockdown, NoHost> {
         if socket_type(io::stdin()).ok() != Some(rustix::net::SocketType::STREAM) {
             return Err(NoHost::NotASocket);
         }
-        let memory = File::open("/proc/self/statm").ok();
         // Linux before 6.4 tells it in a file.
         let page_bytes = rustix::param::page_size() as u64;
         let other_threads = other_threads();
-        let mut lockdown = Lockdown { only, layers: Vec::new(), other_threads, memory, page_bytes };
+        let mut lockdown = Lockdown {
+            only,
+            layers: Vec::new(),
+            other_threads,
+            memory: None,
+            filters: None,
+            page_bytes,
+        };
         lockdown.layer(Layer::Environment, bare_environment);
-        let kept = lockdown.memory.as_ref().map(|file| file.as_raw_fd());
-        lockdown.layer(Layer::Descriptors, || close_descriptors(kept));
+        lockdown.layer(Layer::Descriptors, close_descriptors);
+        Ok(lockdown)
+    }
+
+    /// Whether threads were there before, whose locks nobody would open in a copy of this process.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.other_threads > 0
+    }
+
+    /// The second step, before V8 and while there is one thread.
+    ///
+    /// # Errors
+    /// When the host has gone.
+    pub(crate) fn begin(mut self) -> Result<Lockdown, NoHost> {
+        self.memory = File::open("/proc/self/statm").ok();
+        let lockdown = &mut self;
         lockdown.layer(Layer::Privileges, drop_privileges);
         lockdown.layer(Layer::NotDumpable, || {
             // After the change of identity, which sets it anew, as it does the signal below.
@@ -75,12 +99,19 @@ impl Lockdown {
         for (layer, apply) in landlock::LAYERS {
             lockdown.layer(layer, apply);
         }
-        Ok(lockdown)
+        Ok(self)
     }
 
     /// Bounds the threads of this process; still before V8.
     pub(crate) fn limit_threads(&mut self, threads: u64) {
         self.layer(Layer::Threads, || limit_threads(threads));
+    }
+
+    /// Forbids the system calls that V8 does not need to start either. It may be starting meanwhile.
+    pub(crate) fn forbid_hostile_calls(&mut self) {
+        if self.only.is_none_or(|only| only == Layer::SystemCalls) {
+            self.filters = Some(Filters::begin());
+        }
     }
 
     /// The last step, once V8 is up and before anything of a cell is read. `memory_bytes` is the private memory that this
@@ -93,7 +124,9 @@ impl Lockdown {
             Some(statm) => limit_memory(statm, page_bytes, memory_bytes),
             None => Err(Denied::new("there is no /proc to read")),
         });
-        self.layer(Layer::SystemCalls, || match filter::apply() {
+        let filters = self.filters.take();
+        let finish = || filters.unwrap_or_else(Filters::begin).and_then(Filters::finish);
+        self.layer(Layer::SystemCalls, || match finish() {
             Ok(()) => Ok(None),
             Err(error) => Err(Denied::new(error)),
         });
@@ -281,9 +314,8 @@ fn bare_environment() -> Applied {
     Err(Denied::new(format_args!("{} variables were inherited", extra.len())))
 }
 
-/// Closes all but the socket (0), standard error (2) and `kept`. What is said on standard output, which nobody should use,
-/// goes nowhere.
-fn close_descriptors(kept: Option<i32>) -> Applied {
+/// Closes all but the socket (0) and standard error (2). What is said on standard output, which nobody should use, goes nowhere.
+fn close_descriptors() -> Applied {
     let null = File::options().write(true).open("/dev/null").map_err(Denied::new)?;
     rustix::stdio::dup2_stdout(&null)?;
     drop(null);
@@ -294,7 +326,7 @@ fn close_descriptors(kept: Option<i32>) -> Applied {
         }
         Err(_) => (0..MANY_DESCRIPTORS).collect(),
     };
-    for descriptor in open.into_iter().filter(|&fd| fd > 2 && Some(fd) != kept) {
+    for descriptor in open.into_iter().filter(|&fd| fd > 2) {
         // That of the list itself is closed by now.
         let _ = nix::unistd::close(descriptor);
     }
@@ -358,11 +390,15 @@ fn other_threads() -> usize {
 
 /// Whether the other end of the socket is closed.
 fn host_hung_up() -> bool {
+    on_stdin(PollFlags::empty()).contains(PollFlags::HUP)
+}
+
+/// What has happened on the socket to the host, of `events` and what is always told.
+pub(super) fn on_stdin(events: PollFlags) -> PollFlags {
     let stdin = io::stdin();
-    let mut polled = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::empty())];
-    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut polled, Some(&now)).is_ok_and(|count| count > 0)
-        && polled[0].revents().contains(PollFlags::HUP)
+    let mut polled = [PollFd::from_borrowed_fd(stdin.as_fd(), events)];
+    let _ = poll(&mut polled, Some(&rustix::event::Timespec::default()));
+    polled[0].revents()
 }
 
 fn limit_resources() -> Applied {

@@ -1,7 +1,7 @@
 //! Cells in worker processes, so that nothing a cell does to its process reaches anything else.
 //!
-//! An engine starts worker processes ahead of need (`pool`); a tenant takes them for its cells, and no other tenant ever
-//! has one of them (`tenant`); a thread of the engine looks after each (`keeper`). A worker runs the same engine as a
+//! An engine makes worker processes ahead of need (`pool`), as copies of one that has started (`zygote`); a tenant takes them for
+//! its cells, and no other tenant ever has one of them (`tenant`); a thread of the engine looks after each (`keeper`). A worker runs the same engine as a
 //! program without isolation would, behind what it does to itself first (`lockdown`). Between the two go frames (`wire`).
 
 use std::{ffi::OsString, path::PathBuf};
@@ -14,6 +14,7 @@ pub use probe::{Examination, Finding, examine, probe};
 mod cgroup;
 mod child;
 mod crossing;
+mod fork;
 mod keeper;
 #[cfg(test)]
 mod lies;
@@ -26,6 +27,7 @@ mod remote;
 pub(crate) mod remote_cell;
 pub(crate) mod tenant;
 mod wire;
+mod zygote;
 
 /// Which program the worker processes run, and what they may use.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ pub struct ProcessOptions {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Processes started ahead of need, in all. Each takes about 10 MB.
+    /// Processes made ahead of need, in all. Each takes about 3 MB.
     pub warm: usize,
     /// Memory that one process may use, in bytes, whatever the heap limits of its cells are. A cell that makes it cross
     /// that ends with its heap limit exceeded; others in the same process are lost.

@@ -1,12 +1,12 @@
-//! Worker processes that are started ahead of need.
+//! Worker processes that are made ahead of need.
 
 use std::{io, sync::Arc};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{ProcessOptions, cgroup::Groups, remote::Remote};
+use super::{ProcessOptions, cgroup::Groups, remote::Remote, zygote::Nursery};
 
-/// Starts worker processes, on a thread that lives as long as the pool: a process ends with the thread that started it.
+/// Makes worker processes, on a thread that lives as long as the pool: they end with it.
 #[derive(Debug)]
 pub(crate) struct Pool(Arc<Inner>);
 
@@ -101,6 +101,7 @@ impl Inner {
     fn run(&self) {
         let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
         let groups = groups.filter(|groups| groups.prepare().is_ok());
+        let mut nursery = Nursery::new(&self.options);
         let mut state = self.state.lock();
         while !state.closed {
             let missing = state.warm.len() < self.options.warm + state.waiting;
@@ -109,7 +110,8 @@ impl Inner {
                 continue;
             }
             drop(state);
-            let spawned = Remote::spawn(&self.options, groups.as_ref(), self.warm_heap_bytes);
+            let spawned =
+                Remote::spawn(&self.options, &mut nursery, groups.as_ref(), self.warm_heap_bytes);
             state = self.state.lock();
             match spawned {
                 Ok(worker) if state.closed => worker.disown(),

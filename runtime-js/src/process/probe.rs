@@ -110,7 +110,8 @@ fn run_probe() -> io::Result<()> {
         return stand_in_for_host(&program, &arguments);
     }
     let Task::Cross { only, crossings, engine, wait, outside } = task else { return Ok(()) };
-    let mut lockdown = Lockdown::begin(only).map_err(io::Error::other)?;
+    let mut lockdown =
+        Lockdown::of_program(only).and_then(Lockdown::begin).map_err(io::Error::other)?;
     lockdown.limit_threads(THREADS);
     let engine = engine.then(Engine::new);
     if let Some(engine) = &engine {

@@ -4,8 +4,7 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
     io::{self, Write as _},
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    process::{Child, ChildStderr, Command, Stdio},
+    os::unix::net::UnixStream,
     sync::{Arc, Weak},
     time::Instant,
 };
@@ -18,11 +17,11 @@ use super::{
     ProcessOptions,
     cgroup::Groups,
     keeper::Keeper,
-    lockdown::worker_environment,
     outgoing::{Outgoing, Sent},
     pool::Pool,
     remote_cell::RemoteCell,
     wire::{Beginning, Setting, Start, ToWorker},
+    zygote::Nursery,
 };
 use crate::{CellSpec, EventSink, Limits, ToolCatalog, meter::Meter};
 
@@ -83,9 +82,10 @@ pub(crate) struct Refused {
 }
 
 impl Remote {
-    /// Starts a worker process and a thread that looks after it. The process ends with the thread that calls this.
-    pub(crate) fn spawn(
+    /// Makes a worker process and a thread that looks after it. The process ends with the thread that calls this.
+    pub(super) fn spawn(
         options: &ProcessOptions,
+        nursery: &mut Nursery<'_>,
         groups: Option<&Groups>,
         warm_heap_bytes: usize,
     ) -> io::Result<Remote> {
@@ -95,8 +95,12 @@ impl Remote {
             socket.set_nonblocking(true)?;
         }
         let ours = Arc::new(ours);
-        let (child, stderr) = launch(options, theirs)?;
-        let pid = Pid::from_child(&child);
+        let (stderr, written) = io::pipe()?;
+        // It cannot fail on a pipe.
+        let _ = rustix::io::ioctl_fionbio(&stderr, true);
+        let pid = nursery.fork(&theirs, &written)?;
+        // Or nobody would notice the worker's end.
+        drop((theirs, written));
         let remote = Remote(Arc::new(Inner {
             pid,
             outgoing: Outgoing::new(Arc::clone(&ours)),
@@ -123,7 +127,7 @@ impl Remote {
             threads: options.threads(),
             memory_bytes: options.data_bytes(),
         }));
-        let keeper = Keeper::new(remote.clone(), child, stderr, ours, woken, options, group);
+        let keeper = Keeper::new(remote.clone(), stderr, ours, woken, options, group);
         let kept = std::thread::Builder::new()
             .name(String::from("codemode-worker"))
             .stack_size(KEEPER_STACK_BYTES)
@@ -316,26 +320,6 @@ impl std::fmt::Debug for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Remote").field(&self.0.pid).finish()
     }
-}
-
-/// Starts the process. Its stdin is `socket`, and its stderr ours to read, without blocking.
-fn launch(
-    options: &ProcessOptions,
-    socket: UnixStream,
-) -> io::Result<(Child, Option<ChildStderr>)> {
-    let mut command = Command::new(&options.program);
-    command.args(&options.arguments).env_clear().envs(worker_environment()).current_dir("/");
-    let mut child = command
-        .stdin(Stdio::from(OwnedFd::from(socket)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let stderr = child.stderr.take();
-    if let Some(stderr) = &stderr {
-        // It cannot fail on a pipe.
-        let _ = rustix::io::ioctl_fionbio(stderr, true);
-    }
-    Ok((child, stderr))
 }
 
 /// Of a source's name nobody reads more.

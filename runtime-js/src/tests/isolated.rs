@@ -14,9 +14,14 @@ fn serves_as_worker() {
     }
 }
 
-/// Makes this program run [`serves_as_worker`].
-pub(super) const WORKER_ARGUMENTS: [&str; 4] =
-    ["--exact", "tests::isolated::serves_as_worker", "--ignored", "--nocapture"];
+/// Makes this program run [`serves_as_worker`], on its main thread.
+pub(super) const WORKER_ARGUMENTS: [&str; 5] = [
+    "--exact",
+    "tests::isolated::serves_as_worker",
+    "--ignored",
+    "--nocapture",
+    "--test-threads=1",
+];
 
 #[test]
 fn stored_values_are_fetched_when_they_are_loaded() {
@@ -170,23 +175,33 @@ fn a_cell_that_cannot_be_interrupted_lets_the_others_of_its_process_finish() {
 #[test]
 fn a_program_that_is_no_worker_is_an_error_of_the_cell() {
     let mut processes = ProcessOptions::this_program(["--no-such-flag"]);
-    let run = |processes: &ProcessOptions| {
+    let fails = |processes: &ProcessOptions, why: &str| {
         let isolation = Isolation::Process(processes.clone());
         let engine = Engine::with_options(EngineOptions { isolation, ..EngineOptions::default() });
-        let (send, events) = mpsc::channel();
-        engine
-            .tenant()
-            .start(spec("text(1)"), move |event| drop(send.send(event)))
-            .map(|cell| print(Trial { cell, events }.finish()))
+        let started = engine.tenant().start(spec("text(1)"), drop);
+        let error = started.unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("no process could be started for the cell: {why}")),
+            "{error}"
+        );
     };
-    let report = run(&processes).unwrap();
-    assert!(
-        report.starts_with("! runtimeCrashed: the cell's process ended by itself with code 1"),
-        "{report}"
-    );
+    fails(&processes, "the program for workers ended by itself with code 1");
     processes.program = "/no/such/program".into();
-    let error = run(&processes).unwrap_err().to_string();
-    assert!(error.starts_with("no process could be started for the cell: No such file"), "{error}");
+    fails(&processes, "No such file");
+}
+
+#[test]
+fn a_tenant_that_does_nothing_keeps_no_process_where_others_are_ready() {
+    use rustix::{event::PollFd, process::PidfdFlags};
+    let tenant = ISOLATED.tenant();
+    let (send, events) = mpsc::channel();
+    let cell = tenant.start(spec("text(1)"), move |event| drop(send.send(event))).unwrap();
+    let process = cell.process().unwrap();
+    let process = rustix::process::pidfd_open(process, PidfdFlags::empty()).unwrap();
+    Trial { cell, events }.finish();
+    let patience = rustix::event::Timespec::try_from(PATIENCE).unwrap();
+    let mut ended = [PollFd::new(&process, rustix::event::PollFlags::IN)];
+    assert_eq!(rustix::event::poll(&mut ended, Some(&patience)), Ok(1), "it lives on");
 }
 
 #[test]

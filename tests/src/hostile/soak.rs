@@ -214,15 +214,14 @@ fn workers() -> io::Result<Vec<Pid>> {
     Ok(processes.filter(|&process| is_worker(process)).collect())
 }
 
-/// Whether a process is a worker, and a child of this one.
+/// Whether a process is a worker, and a child of this one. The process that workers are copies of is none.
 fn is_worker(process: Pid) -> bool {
     let folder = format!("/proc/{}", process.as_raw_nonzero());
     let stat = fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
     // Its name, in parentheses, can have any character; after it come its state and its parent.
     let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
-    let line = fs::read(format!("{folder}/cmdline")).unwrap_or_default();
     parent.is_some_and(|parent| parent == std::process::id().to_string())
-        && line.split(|&byte| byte == 0).any(|word| word == b"worker")
+        && stat.contains("(codemode-worker)")
 }
 
 /// What a worker does that should have gone.

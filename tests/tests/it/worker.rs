@@ -9,7 +9,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The processes that run cells for a real host, seen from outside.
 #[test]
@@ -51,16 +51,40 @@ fn workers_of_a_host_are_shut_off() {
 #[test]
 fn workers_end_with_their_host() {
     let host = host_with_a_cell();
-    let workers: Vec<_> = locked_workers(&host)
-        .into_iter()
-        .map(|worker| pidfd_open(pid(worker), PidfdFlags::empty()).unwrap())
-        .collect();
+    let children = locked_workers(&host).into_iter().chain(zygote(&host));
+    let children: Vec<_> =
+        children.map(|worker| pidfd_open(pid(worker), PidfdFlags::empty()).unwrap()).collect();
     kill_process(pid(host.id()), Signal::KILL).unwrap();
-    for worker in workers {
-        let mut ended = [PollFd::new(&worker, PollFlags::IN)];
+    for child in children {
+        let mut ended = [PollFd::new(&child, PollFlags::IN)];
         let patience = Timespec::try_from(PATIENCE).unwrap();
         assert_eq!(poll(&mut ended, Some(&patience)), Ok(1), "a worker lives on");
     }
+}
+
+/// The process that workers are copies of is none that anything depends on.
+#[test]
+fn workers_live_on_without_the_process_that_they_are_copies_of() {
+    let mut host = host_with_a_cell();
+    let workers = locked_workers(&host);
+    let first = zygote(&host).unwrap();
+    kill_process(pid(first), Signal::KILL).unwrap();
+    // More than are ready.
+    for session in 0..4 {
+        let id = 10 + 2 * session;
+        let session = format!("s{session}");
+        host.send(&json!({"type": "operation/request", "id": id,
+            "request": {"method": "session/open", "sessionId": session}}));
+        host.send(&json!({"type": "operation/request", "id": id + 1,
+            "request": {"method": "session/execute", "sessionId": session, "request": {
+                "tool_call_id": "call", "enabled_tools": [], "source": "text('here')",
+                "yield_time_ms": null, "max_output_tokens": null}}}));
+        let shown = initial_response(&mut host);
+        assert!(shown.to_string().contains("here"), "{shown}");
+    }
+    assert_ne!(zygote(&host), Some(first));
+    let serving = locked_workers(&host);
+    assert!(workers.iter().any(|worker| serving.contains(worker)), "the first cell's has gone");
 }
 
 /// A host with a session, and a cell that waits.
@@ -79,10 +103,15 @@ fn host_with_a_cell() -> HostProcess {
     for (id, request) in requests.into_iter().enumerate() {
         host.send(&json!({"type": "operation/request", "id": id, "request": request}));
     }
+    initial_response(&mut host);
+    host
+}
+
+fn initial_response(host: &mut HostProcess) -> Value {
     loop {
         match host.receive(Instant::now() + PATIENCE) {
             Frames::Frame(frame) if frame.message["type"] == "execute/initialResponse" => {
-                return host;
+                return frame.message;
             }
             Frames::Frame(_) => {}
             other => panic!("{other:?}\n{}", host.stderr()),
@@ -94,12 +123,9 @@ fn host_with_a_cell() -> HostProcess {
 fn locked_workers(host: &HostProcess) -> Vec<u32> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let mut workers = Vec::new();
-        for thread in fs::read_dir(format!("/proc/{}/task", host.id())).unwrap().flatten() {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            workers.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
-        }
-        let locked = |worker: &u32| status(*worker).get("Seccomp").is_some_and(|mode| mode == "2");
+        let mut workers = children(host);
+        workers.retain(|&child| !is_zygote(child));
+        let locked = |worker: &u32| filters(*worker) >= filters(host.id()) + FILTERS;
         if !workers.is_empty() && workers.iter().all(locked) {
             return workers;
         }
@@ -107,6 +133,29 @@ fn locked_workers(host: &HostProcess) -> Vec<u32> {
         // Nothing tells when another process has done so.
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The process that the workers are copies of.
+fn zygote(host: &HostProcess) -> Option<u32> {
+    children(host).into_iter().find(|&child| is_zygote(child))
+}
+
+fn is_zygote(process: u32) -> bool {
+    status(process).get("Name").is_some_and(|name| name == "codemode-zygote")
+}
+
+fn children(host: &HostProcess) -> Vec<u32> {
+    let mut all = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{}/task", host.id())).unwrap().flatten() {
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        all.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    all
+}
+
+/// How many filters of system calls a process has: the host those of its container, if that has some.
+fn filters(process: u32) -> usize {
+    status(process).get("Seccomp_filters").and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
 fn status(process: u32) -> HashMap<String, String> {
@@ -118,5 +167,8 @@ fn status(process: u32) -> HashMap<String, String> {
 fn pid(process: u32) -> Pid {
     Pid::from_raw(process.try_into().unwrap()).unwrap()
 }
+
+/// Those of a worker's own. The last comes last of all.
+const FILTERS: usize = 3;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -19,13 +19,26 @@ use seccompiler::{
     SeccompRule, apply_filter_all_threads,
 };
 
-/// Puts the filters on all threads of this process, and those to come.
-pub(super) fn apply() -> Result<(), seccompiler::Error> {
-    // The last one forbids what it takes to add another.
-    for program in programs(std::process::id())? {
-        apply_filter_all_threads(&program)?;
+/// The filters, for all threads of this process and those to come.
+#[derive(Debug)]
+pub(super) struct Filters {
+    /// The one that forbids what it takes to add another.
+    last: BpfProgram,
+}
+
+impl Filters {
+    /// Puts up those that V8 does not notice when it starts.
+    pub(super) fn begin() -> Result<Filters, seccompiler::Error> {
+        let [no_clone3, hostile, last] = programs(std::process::id())?;
+        apply_filter_all_threads(&no_clone3)?;
+        apply_filter_all_threads(&hostile)?;
+        Ok(Filters { last })
     }
-    Ok(())
+
+    /// Puts up the last.
+    pub(super) fn finish(self) -> Result<(), seccompiler::Error> {
+        apply_filter_all_threads(&self.last)
+    }
 }
 
 /// The filters for the process `pid`, in the order in which they can be added.

@@ -1,0 +1,187 @@
+//! The process that workers are copies of.
+//!
+//! Most of what a program does before it can run a cell is the same each time: the kernel maps it, the linker puts right
+//! tens of thousands of addresses, and each page of those is one more of its own. The zygote has done that, and waits. A
+//! worker is a copy of it, which shares those pages.
+//!
+//! Its copies are children of its parent, the engine's process, which waits for them as if it had started them itself. So
+//! a zygote may die: the workers do not notice, and the next one has another zygote.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read as _},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    },
+    process::{Pid, Signal},
+    thread::set_name,
+};
+
+use super::{
+    ProcessOptions, fork::fork_sibling, keeper::how_it_ended, lockdown::worker_environment,
+};
+
+/// Makes workers, by way of a zygote. They end with the thread that called [`Nursery::fork`] first.
+pub(super) struct Nursery<'a> {
+    options: &'a ProcessOptions,
+    zygote: Option<Zygote>,
+}
+
+impl<'a> Nursery<'a> {
+    pub(super) fn new(options: &'a ProcessOptions) -> Nursery<'a> {
+        Nursery { options, zygote: None }
+    }
+
+    /// A new worker, whose standard input and error these are. Waits until it is there, which takes some milliseconds when there
+    /// is no zygote yet.
+    ///
+    /// # Errors
+    /// When the system lets it have no process, or the program is none that makes workers.
+    pub(super) fn fork(&mut self, stdin: &UnixStream, stderr: &PipeWriter) -> io::Result<Pid> {
+        if let Some(zygote) = &mut self.zygote {
+            match zygote.fork(stdin, stderr) {
+                Ok(forked) => return forked,
+                // It has been killed; this is the first that notices.
+                Err(_) => self.zygote = None,
+            }
+        }
+        let mut zygote = Zygote::start(self.options)?;
+        match zygote.fork(stdin, stderr) {
+            Ok(forked) => {
+                self.zygote = Some(zygote);
+                forked
+            }
+            Err(error) => Err(io::Error::other(zygote.obituary(&error))),
+        }
+    }
+}
+
+/// A zygote as the engine sees it. Dropping it ends it.
+struct Zygote {
+    child: Child,
+    socket: UnixStream,
+    stderr: PipeReader,
+}
+
+impl Zygote {
+    fn start(options: &ProcessOptions) -> io::Result<Zygote> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_read_timeout(Some(PATIENCE))?;
+        let (stderr, written) = io::pipe()?;
+        let mut command = Command::new(&options.program);
+        command.args(&options.arguments).env_clear().envs(worker_environment()).current_dir("/");
+        let child =
+            command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(written).spawn()?;
+        Ok(Zygote { child, socket: ours, stderr })
+    }
+
+    /// # Errors
+    /// The outer when the zygote has ended, or does not answer; the inner when the system does not let it fork.
+    fn fork(&mut self, stdin: &UnixStream, stderr: &PipeWriter) -> io::Result<io::Result<Pid>> {
+        let descriptors = [stdin.as_fd(), stderr.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&descriptors));
+        sendmsg(&self.socket, &[IoSlice::new(&[0])], &mut rights, SendFlags::NOSIGNAL)?;
+        let mut answer = [0; 4];
+        self.socket.read_exact(&mut answer)?;
+        match i32::from_le_bytes(answer) {
+            error @ ..0 => Ok(Err(io::Error::from_raw_os_error(-error))),
+            pid => Ok(Ok(Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?)),
+        }
+    }
+
+    /// Ends it, and tells why it did not answer.
+    fn obituary(mut self, error: &io::Error) -> String {
+        // It closes the connection before it can be waited for.
+        let until = Instant::now() + DEATH_GRACE;
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+                status => break status.ok().flatten(),
+            }
+        };
+        let _ = self.child.kill();
+        let mut words = Vec::new();
+        let _ = (&self.stderr).take(LAST_WORDS_BYTES).read_to_end(&mut words);
+        match status {
+            Some(status) => how_it_ended("the program for workers", status, &words),
+            None => format!("the program for workers makes none: {error}"),
+        }
+    }
+}
+
+impl Drop for Zygote {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the zygote does: waits, and returns in each worker, which has its own standard input and error then. This process, whose standard
+/// input is a socket to the engine, ends with that. It must have one thread.
+///
+/// # Errors
+/// In the zygote, when the connection breaks; in a worker, when it cannot take its place.
+pub(super) fn stand_by() -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Only for people: what `ps` and `top` call them.
+    let _ = set_name(c"codemode-zygote");
+    loop {
+        let Some([stdin, stderr]) = next_descriptors()? else { std::process::exit(0) };
+        let answer = match fork_sibling() {
+            Ok(None) => {
+                let _ = set_name(c"codemode-worker");
+                rustix::stdio::dup2_stdin(stdin)?;
+                rustix::stdio::dup2_stderr(stderr)?;
+                return Ok(());
+            }
+            Ok(Some(pid)) => pid.as_raw_nonzero().get(),
+            Err(error) => -error.raw_os_error(),
+        };
+        rustix::io::write(rustix::stdio::stdin(), &answer.to_le_bytes())?;
+    }
+}
+
+/// What the next worker gets; `None` when the engine has gone.
+fn next_descriptors() -> io::Result<Option<[OwnedFd; DESCRIPTORS]>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let from = rustix::stdio::stdin();
+    let received = rustix::io::retry_on_intr(|| {
+        recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut rights, RecvFlags::CMSG_CLOEXEC)
+    })?;
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    let mut descriptors = Vec::new();
+    for message in rights.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    let none = |_| io::Error::other("a worker was asked for without its descriptors");
+    descriptors.try_into().map(Some).map_err(none)
+}
+
+/// Standard input and error.
+const DESCRIPTORS: usize = 2;
+
+/// To start, and to be copied. It waits for nothing but its turn on a processor.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// From the end of a connection to when its process can be waited for.
+const DEATH_GRACE: Duration = Duration::from_millis(100);
+
+const LAST_WORDS_BYTES: u64 = 4 << 10;
