@@ -12,7 +12,7 @@ use crate::{
     CellSpec, EventSink, Usage,
     cell::{Interrupt, Lying, Shared},
     clock::Watch,
-    engine::initialize_v8,
+    engine::{Engine, initialize_v8},
     home::{After, Home},
     limits::{HeapGuard, Tenure},
     meter::Meter,
@@ -37,6 +37,8 @@ struct Inner {
     /// that has just come to rest cannot hit the next.
     running: Mutex<Option<u64>>,
     isolate: OnceLock<v8::IsolateHandle>,
+    /// The engine whose stock it was taken from, until that is told to fill up.
+    owed: Mutex<Option<Engine>>,
 }
 
 #[derive(Default)]
@@ -114,6 +116,7 @@ impl Worker {
             changed: Condvar::new(),
             running: Mutex::new(None),
             isolate: OnceLock::new(),
+            owed: Mutex::new(None),
         }));
         let thread = worker.clone();
         std::thread::Builder::new()
@@ -125,6 +128,11 @@ impl Worker {
                 thread.main();
             })?;
         Ok(worker)
+    }
+
+    /// It was taken from the engine's stock, which fills up when the first cell has had a turn.
+    pub(crate) fn owes_another(&self, engine: Engine) {
+        *self.0.owed.lock() = Some(engine);
     }
 
     /// Whether both are one worker.
@@ -355,9 +363,11 @@ impl Thread {
             *self.worker.0.running.lock() = None;
             // Nothing that runs from here on was meant.
             self.isolate.cancel_terminate_execution();
-            if let Some((index, ended)) = ended
-                && !self.end(index, ended)
-            {
+            let goes_on = ended.is_none_or(|(index, ended)| self.end(index, ended));
+            if let Some(engine) = self.worker.0.owed.lock().take() {
+                engine.refill();
+            }
+            if !goes_on {
                 return;
             }
         }

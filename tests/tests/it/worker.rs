@@ -36,7 +36,12 @@ fn workers_of_a_host_are_shut_off() {
             has("Uid", "65534\t65534\t65534\t65534");
             let environment = fs::read_to_string(format!("/proc/{worker}/environ")).unwrap();
             let variables = environment.split_terminator('\0');
-            assert!(variables.clone().all(|one| one.starts_with("TZ=") || one.starts_with("GLIBC_TUNABLES=")), "{environment}");
+            assert!(
+                variables
+                    .clone()
+                    .all(|one| one.starts_with("TZ=") || one.starts_with("GLIBC_TUNABLES=")),
+                "{environment}"
+            );
             for descriptor in fs::read_dir(format!("/proc/{worker}/fd")).unwrap() {
                 let target = fs::read_link(descriptor.unwrap().path()).unwrap();
                 let target = target.to_str().unwrap();
