@@ -1,29 +1,29 @@
 //! What a cell asks of its step's runtime: tool calls and notifications.
 
 use std::{
+    collections::{HashMap, VecDeque},
     future::Future,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    sync::Arc,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use codemode_host_protocol::{Budget, Json, LimitExceeded, ToolFailure, ToolInvocation};
 use codemode_runtime_js::{CallId, ToolCall};
-use futures_util::{
-    StreamExt as _,
-    future::{AbortHandle, Abortable},
-    stream::FuturesUnordered,
-};
+use futures_util::future::{AbortHandle, Abortable, Either, select};
 use tokio::{sync::Notify, task::unconstrained};
 
 use crate::{
     CellLimit, ToolFuture,
     cell::{Cell, OpenTask, OpenTasks, Phase, TaskKind},
     limit::SessionLimits,
-    sync::{Mutex, Runtime},
+    sync::{Mutex, MutexGuard, Runtime, sleep},
 };
 
 impl Cell {
@@ -157,7 +157,8 @@ pub(crate) struct Driver {
 
 #[derive(Default)]
 struct Open {
-    tasks: FuturesUnordered<Launched>,
+    tasks: HashMap<u64, (Launched, Waker)>,
+    last: u64,
     /// Whether a task of the runtime runs what is woken.
     driven: bool,
 }
@@ -170,9 +171,20 @@ impl Driver {
     /// What is run never comes back here: only the cell's own thread launches.
     fn launch(self: &Arc<Driver>, task: Launched, tokio: &Runtime) {
         let mut open = self.open.lock();
-        open.tasks.push(task);
+        open.last += 1;
+        let place = Arc::new(Place {
+            number: open.last,
+            is_woken: AtomicBool::new(true),
+            all: Arc::clone(&self.woken),
+        });
+        self.woken.places.lock().push_back(Arc::clone(&place));
+        let number = place.number;
+        open.tasks.insert(number, (task, place.into()));
+        self.woken.launch_begins(open.driven);
         self.run(&mut open);
-        if open.tasks.is_empty() || open.driven {
+        let driven = open.driven || open.tasks.is_empty();
+        self.woken.launch_ends(driven);
+        if driven {
             return;
         }
         open.driven = true;
@@ -181,27 +193,53 @@ impl Driver {
         tokio.spawn(unconstrained(Arc::clone(self).drive()));
     }
 
+    /// The cell's thread launches no more for now.
+    pub(crate) fn pause(&self) {
+        self.woken.pause();
+    }
+
     /// Runs what is woken until all is over.
     async fn drive(self: Arc<Driver>) {
         let mut driving = Driving { driver: self, done: false };
+        let mut more = true;
         loop {
-            driving.driver.woken.0.notified().await;
-            let mut open = driving.driver.open.lock();
-            driving.driver.run(&mut open);
-            if open.tasks.is_empty() {
-                driving.done = true;
-                // From here on another may drive.
-                open.driven = false;
-                return;
+            // The thread that launches runs what is woken itself, and tells of what is left.
+            if let Some(mut open) = driving.driver.open_if_idle() {
+                driving.driver.run(&mut open);
+                // As long as the cell's thread launches, there will be more in a moment.
+                if open.tasks.is_empty() && !(more && driving.driver.woken.is_silent()) {
+                    driving.done = true;
+                    // From here on another may drive.
+                    open.driven = false;
+                    return;
+                }
             }
+            more = driving.driver.woken.more().await;
         }
     }
 
-    /// Runs all that was woken.
+    /// What is open, unless the cell's thread launches something now: the runtime's thread must not wait until it is its turn
+    /// between a hundred calls.
+    fn open_if_idle(&self) -> Option<MutexGuard<'_, Open>> {
+        self.open.try_lock().or_else(|| {
+            self.woken.told.store(NOT_ALL, Ordering::Release);
+            // If it is still at it, it will pause after this.
+            self.open.try_lock()
+        })
+    }
+
+    /// Runs what was woken until now.
     fn run(&self, open: &mut Open) {
-        let waker = Waker::from(Arc::clone(&self.woken));
-        let mut cx = Context::from_waker(&waker);
-        while let Poll::Ready(Some(())) = open.tasks.poll_next_unpin(&mut cx) {}
+        let places = self.woken.places.lock().len();
+        for _ in 0..places {
+            let Some(place) = self.woken.places.lock().pop_front() else { return };
+            place.is_woken.store(false, Ordering::Release);
+            // It may have been woken again before it was over.
+            let Some((task, waker)) = open.tasks.get_mut(&place.number) else { continue };
+            if task.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
+                open.tasks.remove(&place.number);
+            }
+        }
     }
 }
 
@@ -222,15 +260,109 @@ impl Drop for Driving {
     }
 }
 
-/// Something that the driver runs can go on.
-#[derive(Default)]
-struct Woken(Notify);
+/// A task's place among those that a driver runs.
+struct Place {
+    number: u64,
+    /// Whether it is among those that can go on.
+    is_woken: AtomicBool,
+    all: Arc<Woken>,
+}
 
-impl Wake for Woken {
-    fn wake(self: Arc<Woken>) {
-        self.0.notify_one();
+impl Wake for Place {
+    fn wake(self: Arc<Place>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Place>) {
+        if self.is_woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.all.places.lock().push_back(Arc::clone(self));
+        self.all.tell();
     }
 }
+
+/// What can go on.
+///
+/// A task that wakes itself as it is launched is told to the runtime once, and then again when the cell's thread pauses: in between
+/// that thread runs it, whenever it launches something. Told each time, a runtime with nothing else to do would be put to
+/// sleep and woken forty times for a hundred calls, which takes longer than the calls.
+#[derive(Default)]
+struct Woken {
+    places: Mutex<VecDeque<Arc<Place>>>,
+    changed: Notify,
+    told: AtomicU8,
+    /// The thread that launches, while it does: by the address of something that each thread has of its own.
+    launches: AtomicUsize,
+}
+
+impl Woken {
+    fn launch_begins(&self, is_driven: bool) {
+        if !is_driven {
+            // There is nobody to tell.
+            self.told.store(SOMETHING, Ordering::Release);
+        }
+        self.launches.store(this_thread(), Ordering::Release);
+    }
+
+    fn launch_ends(&self, is_driven: bool) {
+        self.launches.store(0, Ordering::Release);
+        if !is_driven {
+            // Who begins to drive looks at everything first.
+            self.told.store(SOMETHING, Ordering::Release);
+        }
+    }
+
+    fn pause(&self) {
+        if self.told.swap(NOTHING, Ordering::AcqRel) == NOT_ALL {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Something more can go on.
+    fn tell(&self) {
+        if self.launches.load(Ordering::Acquire) == this_thread() {
+            let told = self.told.load(Ordering::Acquire);
+            if told != NOTHING {
+                self.told.store(NOT_ALL, Ordering::Release);
+                return;
+            }
+            self.told.store(SOMETHING, Ordering::Release);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Whether the cell's thread might not have told all.
+    fn is_silent(&self) -> bool {
+        self.told.load(Ordering::Acquire) != NOTHING
+    }
+
+    /// Ready when more can go on: `true`. While the cell's thread might not have told all, also after a time.
+    async fn more(&self) -> bool {
+        if !self.is_silent() {
+            self.changed.notified().await;
+            return true;
+        }
+        let changed = pin!(self.changed.notified());
+        let time = pin!(sleep(LONGEST_SILENCE));
+        matches!(select(changed, time).await, Either::Left(_))
+    }
+}
+
+fn this_thread() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| std::ptr::from_ref(here).addr())
+}
+
+/// What the runtime was told of the tasks that woke themselves since the cell's thread last paused.
+const NOTHING: u8 = 0;
+const SOMETHING: u8 = 1;
+const NOT_ALL: u8 = 2;
+
+/// A cell that computes after a call does not keep the call waiting for longer.
+const LONGEST_SILENCE: Duration = Duration::from_millis(1);
 
 impl OpenTasks {
     /// Whether one more notification may be on its way. One always may, however long it is.

@@ -687,6 +687,10 @@ impl EventSink for CellSink {
         }
     }
 
+    fn pause(&mut self) {
+        self.cell.driver.pause();
+    }
+
     fn may_block(&self, event: &Event) -> bool {
         matches!(event, Event::Notify(text) if !self.cell.has_room_for(text))
     }

@@ -312,6 +312,7 @@ impl EngineCell {
                         kind: ToolKind::Function,
                         input: None,
                     }));
+                    sink.pause();
                     let mut state = self.0.state.lock();
                     while !state.answered && !state.stopped {
                         self.0.changed.wait(&mut state);

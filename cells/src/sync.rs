@@ -6,7 +6,7 @@
 #[cfg(not(all(test, feature = "shuttle")))]
 pub(crate) use {
     codemode_runtime_js::Cell as EngineCell,
-    parking_lot::{Condvar, Mutex},
+    parking_lot::{Condvar, Mutex, MutexGuard},
     std::sync::{
         OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize},
@@ -47,6 +47,10 @@ mod explored {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().unwrap()))
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
         }
     }
 

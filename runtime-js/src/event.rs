@@ -28,6 +28,10 @@ pub trait EventSink: Send + 'static {
     /// Takes one event.
     fn event(&mut self, event: Event);
 
+    /// The cell waits for something from outside, or leaves its thread to others: for now, there is no more to be told. What can
+    /// be done once for several events can be put off until then.
+    fn pause(&mut self) {}
+
     /// Whether taking this event may have to wait for something else. Where cells share the thread that this is called
     /// on, another thread waits then.
     fn may_block(&self, event: &Event) -> bool {

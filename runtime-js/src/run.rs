@@ -160,6 +160,9 @@ impl Resident {
         let turn = self.run(isolate, others_wait);
         isolate.remove_slot::<Rc<CellState>>();
         if !matches!(turn, Turn::Ends(_)) {
+            if let Some(sink) = &mut *self.state.sink.borrow_mut() {
+                sink.pause();
+            }
             self.share = heap.leave(isolate, tenure);
             if tenure == Tenure::Shared {
                 self.rest();

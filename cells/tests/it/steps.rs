@@ -135,6 +135,45 @@ async fn answers_that_come_at_once_are_not_overtaken() {
     }
 }
 
+/// A call goes on while its cell computes, though it was the call itself that woke it.
+#[tokio::test]
+async fn a_cell_that_computes_does_not_hold_up_its_calls() {
+    for calls in [1, 2, 100] {
+        let lab = Lab::new();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let step = Arc::new(Step::new(tools(&["go"]), Arc::new(SelfWaking(tell))));
+        let source = format!("for (let i = 0; i < {calls}; i++) tools.go(i); while (true) {{}}");
+        let cell = now(lab.session.execute(step, request(&source, MINUTE))).unwrap();
+        for _ in 0..calls {
+            told.recv().await.unwrap();
+        }
+        lab.session.terminate(&cell.cell_id, None).await.unwrap();
+    }
+}
+
+/// Wakes itself a few times, and tells when it is over.
+struct SelfWaking(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl ToolRuntime for SelfWaking {
+    fn invoke(&self, _: ToolInvocation) -> ToolFuture<Json> {
+        let tell = self.0.clone();
+        let mut left = 3;
+        Box::pin(poll_fn(move |cx| {
+            if left > 0 {
+                left -= 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let _ = tell.send(());
+            Poll::Ready(Ok(Json::null()))
+        }))
+    }
+
+    fn notify(&self, _: &str, _: &CellId, _: String) -> ToolFuture<()> {
+        unreachable!("no cell notifies")
+    }
+}
+
 /// Hands calls to another thread, with the care that [`ToolRuntime`] asks for.
 struct Hasty(mpsc::Sender<Call>);
 

@@ -340,6 +340,12 @@ impl RemoteCell {
         loop {
             let mut state = self.state.lock();
             let Some(event) = state.mailbox.pop_front() else {
+                drop(state);
+                sink.pause();
+                state = self.state.lock();
+                if !state.mailbox.is_empty() {
+                    continue;
+                }
                 state.sink = Some(sink);
                 return;
             };

@@ -177,6 +177,12 @@ const PATHS: &[Path] = &[
         times: 2000,
     },
     Path {
+        name: "calls",
+        what: "the same, a hundred at once",
+        run: library::make_calls_at_once,
+        times: 4000,
+    },
+    Path {
         name: "cell",
         what: "a trivial cell in this process, in an open session",
         run: library::run_cells,
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn paths_can_be_taken() {
-        for path in PATHS.iter().filter(|path| !["call", "cell"].contains(&path.name)) {
+        for path in PATHS.iter().filter(|path| !["call", "calls", "cell"].contains(&path.name)) {
             assert_eq!(run(path.name, 1).map_err(|e| e.to_string()), Ok(()), "{}", path.name);
         }
         assert!(run("nowhere", 1).is_err());

@@ -39,6 +39,11 @@ pub(crate) fn make_calls(times: usize) -> Result<(), Error> {
     alone(async |session, step| run(session, step, &frames::nested_source(times)).await)
 }
 
+/// As many nested calls, a hundred at once, in one cell.
+pub(crate) fn make_calls_at_once(times: usize) -> Result<(), Error> {
+    alone(async |session, step| run(session, step, &at_once(times / 100)).await)
+}
+
 /// As many cells, one after the other.
 pub(crate) fn run_cells(times: usize) -> Result<(), Error> {
     alone(async |session, step| {
@@ -71,12 +76,7 @@ async fn time_all(engine: &Engine, scale: Scale) -> Result<[(Our, f64); 6], Erro
     let paced = timed(scale.of(100), cell, PAUSE).await?;
     run(&session, &step, &frames::nested_source(calls)).await?;
     let nested = echo.between(1);
-    let source = format!(
-        "for (let n = 0; n < {batches}; n++) {{ \
-           await Promise.all(Array.from({{ length: 100 }}, (_, i) => tools.echo({{ i, text: 'hello' }}))); \
-         }}"
-    );
-    run(&session, &step, &source).await?;
+    run(&session, &step, &at_once(batches)).await?;
     let all = echo.between(100);
     let session_back_to_back = timed(scale.of(100), new_session, Duration::ZERO).await?;
     let session_paced = timed(scale.of(100), new_session, PAUSE).await?;
@@ -127,6 +127,15 @@ async fn run(
         RuntimeResponse::Result { error_text: None, .. } => Ok(()),
         other => Err(Error::new(format!("a cell of the benchmark ended with {other:?}"))),
     }
+}
+
+/// The source of a cell that makes a hundred calls at once, as many times.
+fn at_once(batches: usize) -> String {
+    format!(
+        "for (let n = 0; n < {batches}; n++) {{ \
+           await Promise.all(Array.from({{ length: 100 }}, (_, i) => tools.echo({{ i, text: 'hello' }}))); \
+         }}"
+    )
 }
 
 fn definition() -> ToolDefinition {
