@@ -50,6 +50,7 @@ mod stack;
 mod state;
 mod tenant;
 mod timers;
+mod trim;
 mod worker;
 
 #[cfg(test)]

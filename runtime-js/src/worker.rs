@@ -19,7 +19,7 @@ use crate::{
     module,
     realm::Realm,
     run::{Ended, Resident, Turn},
-    stack,
+    stack, trim,
 };
 
 /// A thread with one isolate. Clones are the same worker.
@@ -126,6 +126,7 @@ impl Worker {
                 let mut thread = Thread::new(thread);
                 settle(&mut thread);
                 thread.main();
+                trim::in_a_moment();
             })?;
         Ok(worker)
     }
@@ -414,6 +415,7 @@ impl Thread {
         if is_spare {
             return false;
         }
+        trim::now();
         let after = home.ready(&self.worker);
         self.go_on(after, home)
     }
