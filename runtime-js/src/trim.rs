@@ -57,16 +57,22 @@ mod tests {
     use super::now;
 
     #[test]
-    fn what_lies_below_something_small_is_given_back() {
+    fn what_lies_between_things_in_use_is_given_back() {
+        if std::env::var_os(crate::tests::LOCKED).is_some() {
+            // No file tells of pages there.
+            return;
+        }
         let pieces: Vec<Vec<u8>> = (0..512).map(|_| vec![1; 64 << 10]).collect();
-        let addresses: Vec<usize> = pieces.iter().map(|piece| piece.as_ptr().addr()).collect();
-        let above = vec![1_u8; 64];
-        assert_eq!(present(&addresses), 512);
-        drop(pieces);
+        let (kept, freed): (Vec<_>, Vec<_>) =
+            pieces.into_iter().enumerate().partition(|(index, _)| index % 16 == 0);
+        let addresses: Vec<usize> = freed.iter().map(|(_, piece)| piece.as_ptr().addr()).collect();
+        assert_eq!(present(&addresses), 480);
+        drop(freed);
         now();
         // Other tests may have taken some already.
-        assert!(present(&addresses) < 128, "{} pages are still there", present(&addresses));
-        drop(above);
+        let left = present(&addresses);
+        assert!(left < 120, "{left} pages are still there");
+        drop(kept);
     }
 
     /// How many of these addresses have a page. The kernel keeps a word for each page of the process, the highest bit of which tells.
