@@ -39,7 +39,7 @@ impl Host {
         });
         Host(Arc::new(Inner {
             servers,
-            engine: Engine::with_options(EngineOptions {
+            engine: Engine::lazy(EngineOptions {
                 isolation: options.isolation.clone(),
                 ..EngineOptions::default()
             }),
@@ -47,6 +47,11 @@ impl Host {
             options,
             draining: watch::Sender::new(false),
         }))
+    }
+
+    /// Begins to make ready for cells. A host that is not told to does so when its first client has been heard and answered.
+    pub(crate) fn prepare(&self) {
+        self.0.engine.prepare();
     }
 
     /// Begins to shut down: no session opens and no cell starts any more. Those that run have

@@ -43,7 +43,15 @@ impl Engine {
     /// V8 itself is set up once in a process, whatever the engine, by the thread of the first isolate: this does
     /// not wait for it.
     pub fn with_options(options: EngineOptions) -> Engine {
-        let engine = Engine(Arc::new(Inner {
+        let engine = Engine::lazy(options);
+        engine.prepare();
+        engine
+    }
+
+    /// The same, but nothing is made ahead of need before [`Engine::prepare`]: for a program that has more urgent things to do first,
+    /// because V8's start keeps both a processor and the process's memory map busy for milliseconds.
+    pub fn lazy(options: EngineOptions) -> Engine {
+        Engine(Arc::new(Inner {
             clock: Clock::default(),
             warm: Mutex::default(),
             #[cfg(target_os = "linux")]
@@ -54,9 +62,17 @@ impl Engine {
                 }
             },
             options,
-        }));
-        engine.refill();
-        engine
+        }))
+    }
+
+    /// Begins to make what is kept ready, unless that has begun. Does not wait for it. What cannot be had now is asked for again by the
+    /// next cell.
+    pub fn prepare(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(pool) = &self.0.pool {
+            pool.prepare();
+        }
+        self.refill();
     }
 
     /// The version of V8.

@@ -59,6 +59,12 @@ async fn converse<S: Source>(
     connection: &mut Connection,
 ) -> ConnectionEnd {
     let told = async {
+        if let Err(end) = source.receive(connection).await {
+            return end;
+        }
+        // So that the answer is sent first: for a millisecond or two V8's start would be in its way.
+        tokio::task::yield_now().await;
+        host.prepare();
         loop {
             if let Err(end) = source.receive(connection).await {
                 return end;

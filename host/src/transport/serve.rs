@@ -75,6 +75,7 @@ async fn serve_host(
             let server = WebSocketServer::new(host.clone(), web_socket, address)?;
             let listener = bind(address).await?;
             listening(listener.local_addr().unwrap_or(address));
+            host.prepare();
             server.run(listener).await;
             Ok(())
         }

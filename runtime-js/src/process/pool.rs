@@ -33,10 +33,12 @@ impl Pool {
     pub(crate) fn new(options: ProcessOptions, warm_heap_bytes: usize) -> Pool {
         let inner =
             Inner { options, warm_heap_bytes, state: Mutex::default(), changed: Condvar::new() };
-        let pool = Pool(Arc::new(inner));
-        // A thread that cannot be had now is asked for again by the first cell.
-        let _ = pool.run();
-        pool
+        Pool(Arc::new(inner))
+    }
+
+    /// Begins to make processes. A thread that cannot be had now is asked for again by the first cell.
+    pub(crate) fn prepare(&self) {
+        let _ = self.run();
     }
 
     pub(crate) fn options(&self) -> &ProcessOptions {

@@ -74,8 +74,10 @@ impl McpOptions {
 pub async fn serve_mcp_stdio(options: McpOptions) -> Result<(), ServeError> {
     let mut stop = Stop::new()?;
     let McpOptions { host, toolbox, wait_time, declaration_tokens } = options;
+    let host = Host::new(host);
+    host.prepare();
     let server = Arc::new(Server {
-        host: Host::new(host),
+        host,
         toolbox,
         declaration_tokens,
         patience: Patience { wait_time, most: MAX_PATIENCE },
@@ -130,6 +132,7 @@ pub async fn serve_mcp_http(
     let listener = http::Listener::bind(http).await?;
     let McpOptions { host, toolbox, wait_time, declaration_tokens } = options;
     let host = Host::new(host);
+    host.prepare();
     let patience = Patience { wait_time, most: http::SESSION_IDLE / 2 };
     let tools = Arc::new(CommonTools::new(toolbox.clone()));
     let sessions = {
