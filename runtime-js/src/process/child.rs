@@ -14,7 +14,7 @@ use rustix::event::PollFlags;
 
 use super::{
     lockdown::{Lockdown, on_stdin},
-    wire::{FrameReader, FromWorker, Said, Setting, Start, ToWorker},
+    wire::{Frame, FrameReader, FromWorker, Said, Setting, Start, ToWorker},
     zygote::stand_by,
 };
 use crate::{
@@ -208,7 +208,7 @@ impl Live {
     }
 }
 
-fn read(frame: super::wire::Frame) -> io::Result<ToWorker> {
+fn read(frame: Frame) -> io::Result<ToWorker> {
     ToWorker::decode(frame).map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))
 }
 
@@ -217,15 +217,32 @@ fn read(frame: super::wire::Frame) -> io::Result<ToWorker> {
 struct Out(Mutex<UnixStream>);
 
 impl Out {
-    /// Waits while the engine does not read: a cell that says more than is taken stands still.
     fn send(&self, message: FromWorker) {
-        let frame = message.encode();
+        self.send_all(std::iter::once(message));
+    }
+
+    /// Sends messages together: each write wakes the thread at the other end, which takes longer than to copy what is short.
+    ///
+    /// Waits while the engine does not read: a cell that says more than is taken stands still.
+    fn send_all(&self, messages: impl Iterator<Item = FromWorker>) {
+        let mut bytes = Vec::new();
         let mut socket = self.0.lock();
         // Of a connection that is closed, its reader hears, and ends this process.
-        let _ = socket.write_all(&frame.head).and_then(|()| match frame.body.is_empty() {
-            true => Ok(()),
-            false => socket.write_all(&frame.body),
-        });
+        let mut write = |bytes: &[u8]| drop(socket.write_all(bytes));
+        for message in messages {
+            let Frame { head, body } = message.encode();
+            bytes.extend_from_slice(&head);
+            if bytes.len() + body.len() <= SHORT_BYTES {
+                bytes.extend_from_slice(&body);
+                continue;
+            }
+            write(&bytes);
+            bytes.clear();
+            write(&body);
+        }
+        if !bytes.is_empty() {
+            write(&bytes);
+        }
     }
 }
 
@@ -273,10 +290,10 @@ impl EventSink for Sink {
                     // Other processes may need it, and whoever hears of the end finds it given back.
                     self.meter.settle();
                 }
-                for (key, value) in stored {
-                    self.say(Said::Stored { key, value });
-                }
-                self.say(Said::End { outcome, usage });
+                let stored = stored.into_iter().map(|(key, value)| Said::Stored { key, value });
+                let all = stored.chain([Said::End { outcome, usage }]);
+                let cell = self.cell;
+                self.out.send_all(all.map(|said| FromWorker::Cell { cell, said }));
                 drop(live);
                 return;
             }
@@ -424,6 +441,9 @@ impl Lender for Borrower {
         }
     }
 }
+
+/// What is sent together at most.
+const SHORT_BYTES: usize = 16 << 10;
 
 /// The session has several processes.
 const CELLS_ALONE: usize = 2;
