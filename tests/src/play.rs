@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     time::{Duration, Instant},
 };
@@ -21,6 +21,8 @@ pub struct Transcript {
     pub fields: Vec<Fields>,
     /// What the operations with these ids were.
     pub labels: HashMap<i64, String>,
+    /// The delegate requests, by id, that the client answered as soon as they came.
+    pub answered: HashSet<i64>,
     /// What went otherwise than the conversation expects of any host.
     pub unmet: Vec<String>,
     /// What the host wrote to standard error.
@@ -37,6 +39,7 @@ pub fn play(conversation: &Conversation, command: &HostCommand) -> io::Result<Tr
         events: Vec::new(),
         fields: Vec::new(),
         labels: HashMap::new(),
+        answered: HashSet::new(),
         sessions: HashMap::new(),
         unmet: Vec::new(),
         notifications: Notifications::Deliver,
@@ -49,8 +52,8 @@ pub fn play(conversation: &Conversation, command: &HostCommand) -> io::Result<Tr
     player.wait_for(&Await::End);
     let exit = player.host.exit(Instant::now() + PATIENCE);
     player.events.push(exit_event(exit));
-    let Player { host, events, fields, labels, unmet, .. } = player;
-    Ok(Transcript { events, fields, labels, unmet, stderr: host.stderr() })
+    let Player { host, events, fields, labels, answered, unmet, .. } = player;
+    Ok(Transcript { events, fields, labels, answered, unmet, stderr: host.stderr() })
 }
 
 struct Player {
@@ -58,6 +61,7 @@ struct Player {
     events: Vec<Value>,
     fields: Vec<Fields>,
     labels: HashMap<i64, String>,
+    answered: HashSet<i64>,
     sessions: HashMap<i64, Value>,
     unmet: Vec<String>,
     notifications: Notifications,
@@ -165,6 +169,7 @@ impl Player {
                 _ => result(json!({"type": "tool/result", "result": invocation["input"]})),
             }
         };
+        self.answered.extend(frame["id"].as_i64());
         self.host.send(&json!({"type": "delegate/response", "id": frame["id"], "result": answer}));
     }
 }
