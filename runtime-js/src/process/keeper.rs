@@ -21,6 +21,7 @@ use super::{
     lockdown::Report,
     memory::{Gauge, Watch},
     outgoing::Incoming,
+    pool::Demand,
     remote::{Remote, Standing},
     remote_cell::RemoteCell,
     wire::{FrameReader, FromWorker},
@@ -39,8 +40,8 @@ pub(super) struct Keeper {
     memory: Watch,
     group: Option<Group>,
     on_ready: Option<fn(&Report)>,
-    /// How long the process is kept without a cell.
-    idle_time: Duration,
+    /// For how many processes there are others ready.
+    demand: Option<Arc<Demand>>,
 }
 
 /// Why a worker process ends.
@@ -62,6 +63,7 @@ impl Keeper {
         socket: Arc<UnixStream>,
         woken: UnixStream,
         options: &ProcessOptions,
+        demand: Arc<Demand>,
         group: Option<Group>,
     ) -> Keeper {
         let memory = Watch::new(Gauge::of(worker.0.pid), options.memory_bytes);
@@ -71,7 +73,7 @@ impl Keeper {
         let on_ready = options.on_ready;
         let last_words = Vec::new();
         let stderr = Some(stderr);
-        let idle_time = if options.warm > 0 { IDLE_TIME } else { LONG_IDLE_TIME };
+        let demand = (options.warm > 0).then_some(demand);
         Keeper {
             worker,
             socket,
@@ -82,7 +84,7 @@ impl Keeper {
             memory,
             group,
             on_ready,
-            idle_time,
+            demand,
         }
     }
 
@@ -119,7 +121,7 @@ impl Keeper {
             }
         }
         let mut state = self.worker.0.state.lock();
-        let idle = state.idle_since.is_some_and(|since| now - since >= self.idle_time);
+        let idle = state.idle_since.is_some_and(|since| now - since >= self.idle_time(now));
         let live = !state.cells.is_empty();
         let ends = match state.standing {
             Standing::Condemned(at) if !live || at <= now => Some(Why::GivenUp),
@@ -184,13 +186,25 @@ impl Keeper {
         }
     }
 
+    /// How long the process is kept without a cell.
+    fn idle_time(&self, now: Instant) -> Duration {
+        match &self.demand {
+            Some(demand) if !demand.is_brisk(now) => IDLE_TIME,
+            _ => LONG_IDLE_TIME,
+        }
+    }
+
     fn timeout(&self) -> Option<Timespec> {
         let now = Instant::now();
         let state = self.worker.0.state.lock();
         let deadline = state.deadlines.peek().map(|Reverse((at, _))| *at);
         let live = !state.cells.is_empty();
         let memory = live.then_some(self.memory.next);
-        let idle = state.idle_since.map(|since| since + self.idle_time);
+        let idle = state.idle_since.map(|since| match since + IDLE_TIME {
+            at if at > now => at,
+            // It was kept, and may be kept on.
+            _ => now + IDLE_TIME,
+        });
         let condemned = match state.standing {
             Standing::Condemned(at) => Some(at),
             _ => None,
@@ -359,7 +373,7 @@ const SIBLING_GRACE: Duration = Duration::from_secs(5);
 /// at once too, and a session that is quiet costs nothing.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// The same where none are.
+/// The same where none are, or where they are taken faster than they should be made.
 const LONG_IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// From the end of a connection to when its process can be waited for.

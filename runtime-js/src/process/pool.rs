@@ -1,6 +1,11 @@
 //! Worker processes that are made ahead of need.
 
-use std::{io, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -14,9 +19,14 @@ pub(crate) struct Pool(Arc<Inner>);
 struct Inner {
     options: ProcessOptions,
     warm_heap_bytes: usize,
+    demand: Arc<Demand>,
     state: Mutex<State>,
     changed: Condvar,
 }
+
+/// When processes were last taken.
+#[derive(Debug, Default)]
+pub(super) struct Demand(Mutex<VecDeque<Instant>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -31,8 +41,13 @@ struct State {
 
 impl Pool {
     pub(crate) fn new(options: ProcessOptions, warm_heap_bytes: usize) -> Pool {
-        let inner =
-            Inner { options, warm_heap_bytes, state: Mutex::default(), changed: Condvar::new() };
+        let inner = Inner {
+            options,
+            warm_heap_bytes,
+            demand: Arc::default(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        };
         Pool(Arc::new(inner))
     }
 
@@ -50,6 +65,9 @@ impl Pool {
         let mut state = self.0.state.lock();
         let taken = take_living(&mut state.warm);
         self.0.changed.notify_all();
+        if taken.is_some() {
+            self.0.demand.taken(Instant::now());
+        }
         taken
     }
 
@@ -70,6 +88,7 @@ impl Pool {
         };
         state.waiting -= 1;
         self.0.changed.notify_all();
+        self.0.demand.taken(Instant::now());
         taken
     }
 
@@ -112,8 +131,13 @@ impl Inner {
                 continue;
             }
             drop(state);
-            let spawned =
-                Remote::spawn(&self.options, &mut nursery, groups.as_ref(), self.warm_heap_bytes);
+            let spawned = Remote::spawn(
+                &self.options,
+                &self.demand,
+                &mut nursery,
+                groups.as_ref(),
+                self.warm_heap_bytes,
+            );
             state = self.state.lock();
             match spawned {
                 Ok(worker) if state.closed => worker.disown(),
@@ -134,4 +158,46 @@ fn take_living(warm: &mut Vec<Remote>) -> Option<Remote> {
     (!warm.is_empty()).then(|| warm.remove(ready))
 }
 
+impl Demand {
+    fn taken(&self, now: Instant) {
+        let mut last = self.0.lock();
+        if last.len() == BRISK_TAKES {
+            last.pop_front();
+        }
+        last.push_back(now);
+    }
+
+    /// Whether so many are taken that to make them anew for sessions which pause a little keeps a processor busy.
+    pub(super) fn is_brisk(&self, now: Instant) -> bool {
+        let last = self.0.lock();
+        let first = last.front().filter(|_| last.len() == BRISK_TAKES);
+        first.is_some_and(|&first| now.saturating_duration_since(first) < BRISK_TIME)
+    }
+}
+
+/// So many in so long. To make one takes five milliseconds of a processor.
+const BRISK_TAKES: usize = 8;
+const BRISK_TIME: Duration = Duration::from_secs(1);
+
 const STACK_BYTES: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demand_is_brisk_while_many_are_taken_in_a_short_time() {
+        let (demand, start) = (Demand::default(), Instant::now());
+        let at = |millis: usize| start + Duration::from_millis(millis as u64);
+        for n in 0..BRISK_TAKES {
+            assert!(!demand.is_brisk(at(n)));
+            demand.taken(at(n));
+        }
+        assert!(demand.is_brisk(at(BRISK_TAKES)));
+        assert!(!demand.is_brisk(at(BRISK_TAKES) + BRISK_TIME));
+        for n in 0..2 * BRISK_TAKES {
+            demand.taken(at(5000 + 200 * n));
+            assert!(!demand.is_brisk(at(5000 + 200 * n)));
+        }
+    }
+}

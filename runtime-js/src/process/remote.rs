@@ -18,7 +18,7 @@ use super::{
     cgroup::Groups,
     keeper::Keeper,
     outgoing::{Outgoing, Sent},
-    pool::Pool,
+    pool::{Demand, Pool},
     remote_cell::RemoteCell,
     wire::{Beginning, Setting, Start, ToWorker},
     zygote::Nursery,
@@ -85,6 +85,7 @@ impl Remote {
     /// Makes a worker process and a thread that looks after it. The process ends with the thread that calls this.
     pub(super) fn spawn(
         options: &ProcessOptions,
+        demand: &Arc<Demand>,
         nursery: &mut Nursery<'_>,
         groups: Option<&Groups>,
         warm_heap_bytes: usize,
@@ -127,7 +128,8 @@ impl Remote {
             threads: options.threads(),
             memory_bytes: options.data_bytes(),
         }));
-        let keeper = Keeper::new(remote.clone(), stderr, ours, woken, options, group);
+        let keeper =
+            Keeper::new(remote.clone(), stderr, ours, woken, options, Arc::clone(demand), group);
         let kept = std::thread::Builder::new()
             .name(String::from("codemode-worker"))
             .stack_size(KEEPER_STACK_BYTES)

@@ -193,7 +193,8 @@ fn a_program_that_is_no_worker_is_an_error_of_the_cell() {
 #[test]
 fn a_tenant_that_does_nothing_keeps_no_process_where_others_are_ready() {
     use rustix::{event::PollFd, process::PidfdFlags};
-    let tenant = ISOLATED.tenant();
+    // Of the engine of all tests so many are taken that they are kept.
+    let tenant = one_process_each().tenant();
     let (send, events) = mpsc::channel();
     let cell = tenant.start(spec("text(1)"), move |event| drop(send.send(event))).unwrap();
     let process = cell.process().unwrap();
