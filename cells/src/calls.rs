@@ -233,7 +233,8 @@ impl Driver {
         let places = self.woken.places.lock().len();
         for _ in 0..places {
             let Some(place) = self.woken.places.lock().pop_front() else { return };
-            place.is_woken.store(false, Ordering::Release);
+            // Not a store, which what the task looks for could be read before: who wakes it then would find it woken.
+            place.is_woken.swap(false, Ordering::AcqRel);
             // It may have been woken again before it was over.
             let Some((task, waker)) = open.tasks.get_mut(&place.number) else { continue };
             if task.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {

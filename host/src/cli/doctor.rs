@@ -318,7 +318,9 @@ fn meaning(layer: Layer) -> &'static str {
         Layer::Scope => "reaches no process by signal or abstract socket, even without the filter",
         Layer::Privileges => "is nobody, and cannot become anybody",
         Layer::Descriptors => "inherits none but the line to its host",
-        Layer::Environment => "inherits nothing but the time zone",
+        Layer::Environment => {
+            "inherits nothing: it is told the time zone, and how malloc keeps memory"
+        }
         Layer::NotDumpable => "is closed to debuggers, and leaves no core",
         Layer::Resources => "may have few descriptors, no files and no locked memory",
         Layer::Memory => "gets no more memory than its bound",

@@ -1,4 +1,4 @@
-//! A copy of this process. With `limits.rs`, the one place with `unsafe` code.
+//! A copy of this process. One of the three modules with `unsafe` code.
 #![allow(unsafe_code)]
 
 use std::ptr;
@@ -31,6 +31,29 @@ pub(super) fn fork_sibling() -> Result<Option<Pid>, Errno> {
     match pid {
         -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
         pid => Ok(Pid::from_raw(pid.try_into().unwrap_or_default())),
+    }
+}
+
+/// Takes address space of a random size, and leaves it: what is mapped from here on, such as V8's room for code and the stacks of threads, lies
+/// elsewhere than in other copies of the same process.
+pub(super) fn move_mappings() {
+    let mut random = [0; 4];
+    if rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()) != Ok(4) {
+        return;
+    }
+    // Up to a terabyte, of the 128 that there are, in steps of a page of 4 KiB.
+    let bytes = (u32::from_ne_bytes(random) as usize >> 4).max(1) << 12;
+    // SAFETY: the kernel chooses where, and nothing is there yet. Nobody can read or write it. That it cannot be had, by a limit on address
+    // space, is no harm.
+    unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            bytes,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        );
     }
 }
 

@@ -6,12 +6,16 @@ use std::{
     io::{self, PipeReader, Read as _},
     os::unix::{net::UnixStream, process::ExitStatusExt as _},
     process::ExitStatus,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::retry_on_intr,
     process::{Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid},
 };
 
@@ -40,8 +44,16 @@ pub(super) struct Keeper {
     memory: Watch,
     group: Option<Group>,
     on_ready: Option<fn(&Report)>,
-    /// For how many processes there are others ready.
-    demand: Option<Arc<Demand>>,
+    stock: Stock,
+    /// Whether others are made ahead of need.
+    has_others: bool,
+}
+
+/// What a process's keeper and those who make others know of each other.
+pub(super) struct Stock {
+    pub(super) demand: Arc<Demand>,
+    /// Set when those to come shall have nothing in common with this one.
+    pub(super) spent: Arc<AtomicBool>,
 }
 
 /// Why a worker process ends.
@@ -63,7 +75,7 @@ impl Keeper {
         socket: Arc<UnixStream>,
         woken: UnixStream,
         options: &ProcessOptions,
-        demand: Arc<Demand>,
+        stock: Stock,
         group: Option<Group>,
     ) -> Keeper {
         let memory = Watch::new(Gauge::of(worker.0.pid), options.memory_bytes);
@@ -73,7 +85,7 @@ impl Keeper {
         let on_ready = options.on_ready;
         let last_words = Vec::new();
         let stderr = Some(stderr);
-        let demand = (options.warm > 0).then_some(demand);
+        let has_others = options.warm > 0;
         Keeper {
             worker,
             socket,
@@ -84,7 +96,8 @@ impl Keeper {
             memory,
             group,
             on_ready,
-            demand,
+            stock,
+            has_others,
         }
     }
 
@@ -188,9 +201,9 @@ impl Keeper {
 
     /// How long the process is kept without a cell.
     fn idle_time(&self, now: Instant) -> Duration {
-        match &self.demand {
-            Some(demand) if !demand.is_brisk(now) => IDLE_TIME,
-            _ => LONG_IDLE_TIME,
+        match self.has_others && !self.stock.demand.is_brisk(now) {
+            true => IDLE_TIME,
+            false => LONG_IDLE_TIME,
         }
     }
 
@@ -281,9 +294,12 @@ impl Keeper {
         }
         let _ = kill_process(self.worker.0.pid, Signal::KILL);
         self.read_stderr();
-        let waited = waitpid(Some(self.worker.0.pid), WaitOptions::empty());
+        let waited = retry_on_intr(|| waitpid(Some(self.worker.0.pid), WaitOptions::empty()));
         let status = waited.ok().flatten().filter(|_| ended);
         let status = status.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+        if status.is_some_and(|status| status.signal().is_some()) {
+            self.stock.spent.store(true, Ordering::Relaxed);
+        }
         self.worker.take_all_back();
         let text = match (&why, status) {
             (_, Some(status)) => self.obituary(status),
@@ -370,8 +386,8 @@ fn name_of(signal: i32) -> String {
 const SIBLING_GRACE: Duration = Duration::from_secs(5);
 
 /// A process without cells is kept for so long for its session's next one, where others are made ahead of need: such a one is there
-/// at once too, and a session that is quiet costs nothing.
-const IDLE_TIME: Duration = Duration::from_secs(1);
+/// at once too, and a session that is quiet costs nothing. Shorter than the time after which a worker clears up, which would be in vain.
+const IDLE_TIME: Duration = Duration::from_millis(800);
 
 /// The same where none are, or where they are taken faster than they should be made.
 const LONG_IDLE_TIME: Duration = Duration::from_secs(30);

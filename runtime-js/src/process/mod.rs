@@ -32,7 +32,7 @@ mod zygote;
 /// Which program the worker processes run, and what they may use.
 #[derive(Clone, Debug)]
 pub struct ProcessOptions {
-    /// A program that calls [`run_worker`] when it is started with `arguments`.
+    /// A program that calls [`run_worker`] when it is started with `arguments`: itself, and not by way of another that it starts.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,

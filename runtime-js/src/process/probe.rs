@@ -20,10 +20,15 @@ use std::{
     time::Duration,
 };
 
+use rustix::{
+    io::retry_on_intr,
+    process::{Pid, WaitOptions, waitpid},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     crossing::{self, Outside},
+    fork::fork_sibling,
     lockdown::{Layer, LayerReport, Lockdown, Report, Status},
 };
 use crate::{CellSpec, Engine, Event, Outcome};
@@ -110,9 +115,17 @@ fn run_probe() -> io::Result<()> {
         return stand_in_for_host(&program, &arguments);
     }
     let Task::Cross { only, crossings, engine, wait, outside } = task else { return Ok(()) };
+    if engine {
+        // As the process that workers are copies of does.
+        match fork_sibling().map_err(|error| no_copy(error.into()))? {
+            Some(copy) => say(&Said::Copied(copy.as_raw_nonzero().get()))?,
+            None => std::process::exit(0),
+        }
+    }
     let mut lockdown =
         Lockdown::of_program(only).and_then(Lockdown::begin).map_err(io::Error::other)?;
     lockdown.limit_threads(THREADS);
+    lockdown.forbid_hostile_calls();
     let engine = engine.then(Engine::new);
     if let Some(engine) = &engine {
         run_cell(engine).map_err(io::Error::other)?;
@@ -281,6 +294,12 @@ fn go(
                     rest = &rest[1..];
                 }
                 Said::Failed(error) => return Err(io::Error::other(error)),
+                Said::Copied(copy) => {
+                    let copy = Pid::from_raw(copy).filter(|_| engine);
+                    let waited = copy
+                        .map(|copy| retry_on_intr(|| waitpid(Some(copy), WaitOptions::empty())));
+                    waited.transpose().map_err(|error| no_copy(error.into()))?;
+                }
                 Said::WorkerWaits => {}
             }
         }
@@ -406,6 +425,10 @@ impl Drop for World {
     }
 }
 
+fn no_copy(error: io::Error) -> io::Error {
+    io::Error::other(format!("no copy of a process can be made, as workers are: {error}"))
+}
+
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
     thread.join().unwrap_or_else(|_| Err(io::Error::other("the examination panicked")))
 }
@@ -428,6 +451,8 @@ enum Task {
 /// What a child says.
 #[derive(Debug, Serialize, Deserialize)]
 enum Said {
+    /// It has made a copy of itself, which is a child of its parent and has ended.
+    Copied(i32),
     LockedDown(Report),
     Cell(Result<(), String>),
     Tried(String, Result<(), String>),

@@ -11,17 +11,20 @@ use std::{
 
 use codemode_host_protocol::Budget;
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::{
+    io::retry_on_intr,
+    process::{Pid, Signal, WaitOptions, waitpid},
+};
 
 use super::{
     ProcessOptions,
     cgroup::Groups,
-    keeper::Keeper,
+    keeper::{Keeper, Stock},
     outgoing::{Outgoing, Sent},
     pool::{Demand, Pool},
     remote_cell::RemoteCell,
     wire::{Beginning, Setting, Start, ToWorker},
-    zygote::Nursery,
+    zygote::{Newborn, Nursery},
 };
 use crate::{CellSpec, EventSink, Limits, ToolCatalog, meter::Meter};
 
@@ -90,18 +93,13 @@ impl Remote {
         groups: Option<&Groups>,
         warm_heap_bytes: usize,
     ) -> io::Result<Remote> {
-        let (ours, theirs) = UnixStream::pair()?;
         let (waker, woken) = UnixStream::pair()?;
+        let Newborn { pid, socket: ours, stderr } = nursery.fork()?;
         for socket in [&ours, &waker, &woken] {
-            socket.set_nonblocking(true)?;
+            // On a socket, it cannot fail.
+            let _ = socket.set_nonblocking(true);
         }
         let ours = Arc::new(ours);
-        let (stderr, written) = io::pipe()?;
-        // It cannot fail on a pipe.
-        let _ = rustix::io::ioctl_fionbio(&stderr, true);
-        let pid = nursery.fork(&theirs, &written)?;
-        // Or nobody would notice the worker's end.
-        drop((theirs, written));
         let remote = Remote(Arc::new(Inner {
             pid,
             outgoing: Outgoing::new(Arc::clone(&ours)),
@@ -128,15 +126,15 @@ impl Remote {
             threads: options.threads(),
             memory_bytes: options.data_bytes(),
         }));
-        let keeper =
-            Keeper::new(remote.clone(), stderr, ours, woken, options, Arc::clone(demand), group);
+        let stock = Stock { demand: Arc::clone(demand), spent: Arc::clone(nursery.spent()) };
+        let keeper = Keeper::new(remote.clone(), stderr, ours, woken, options, stock, group);
         let kept = std::thread::Builder::new()
             .name(String::from("codemode-worker"))
             .stack_size(KEEPER_STACK_BYTES)
             .spawn(move || keeper.run());
         if let Err(error) = kept {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
-            let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+            let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
             return Err(error);
         }
         Ok(remote)

@@ -5,7 +5,8 @@
 //! worker is a copy of it, which shares those pages.
 //!
 //! Its copies are children of its parent, the engine's process, which waits for them as if it had started them itself. So
-//! a zygote may die: the workers do not notice, and the next one has another zygote.
+//! a zygote may die: the workers do not notice, and the next one has another zygote. What no copy of a program has of its own is
+//! where that lies; so after a worker that has died of a signal, as one does whose cell guesses at addresses, there is another zygote too.
 
 use std::{
     io::{self, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read as _},
@@ -15,6 +16,10 @@ use std::{
         unix::net::UnixStream,
     },
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,35 +33,59 @@ use rustix::{
 };
 
 use super::{
-    ProcessOptions, fork::fork_sibling, keeper::how_it_ended, lockdown::worker_environment,
+    ProcessOptions,
+    fork::{fork_sibling, move_mappings},
+    keeper::how_it_ended,
+    lockdown::worker_environment,
 };
 
 /// Makes workers, by way of a zygote. They end with the thread that called [`Nursery::fork`] first.
 pub(super) struct Nursery<'a> {
     options: &'a ProcessOptions,
     zygote: Option<Zygote>,
+    /// Whether the zygote is to go.
+    spent: Arc<AtomicBool>,
+}
+
+/// A worker that was just made.
+pub(super) struct Newborn {
+    pub(super) pid: Pid,
+    /// The other end of its standard input.
+    pub(super) socket: UnixStream,
+    /// What it writes to its standard error. Does not block.
+    pub(super) stderr: PipeReader,
 }
 
 impl<'a> Nursery<'a> {
     pub(super) fn new(options: &'a ProcessOptions) -> Nursery<'a> {
-        Nursery { options, zygote: None }
+        Nursery { options, zygote: None, spent: Arc::default() }
     }
 
-    /// A new worker, whose standard input and error these are. Waits until it is there, which takes some milliseconds when there
-    /// is no zygote yet.
+    /// What is set when the workers to come shall be copies of another zygote.
+    pub(super) fn spent(&self) -> &Arc<AtomicBool> {
+        &self.spent
+    }
+
+    /// A new worker. Waits until it is there, which takes some milliseconds when there is no zygote yet.
     ///
     /// # Errors
     /// When the system lets it have no process, or the program is none that makes workers.
-    pub(super) fn fork(&mut self, stdin: &UnixStream, stderr: &PipeWriter) -> io::Result<Pid> {
+    pub(super) fn fork(&mut self) -> io::Result<Newborn> {
+        if self.spent.swap(false, Ordering::Relaxed) {
+            self.zygote = None;
+        }
         if let Some(zygote) = &mut self.zygote {
-            match zygote.fork(stdin, stderr) {
+            match zygote.fork() {
                 Ok(forked) => return forked,
-                // It has been killed; this is the first that notices.
+                // It has been killed; this is the first that notices. If it had made a copy, that ends with its connection.
                 Err(_) => self.zygote = None,
             }
         }
         let mut zygote = Zygote::start(self.options)?;
-        match zygote.fork(stdin, stderr) {
+        let forked = zygote.fork();
+        // From here on it has nothing to do but to answer.
+        zygote.socket.set_read_timeout(Some(PATIENCE))?;
+        match forked {
             Ok(forked) => {
                 self.zygote = Some(zygote);
                 forked
@@ -76,8 +105,8 @@ struct Zygote {
 impl Zygote {
     fn start(options: &ProcessOptions) -> io::Result<Zygote> {
         let (ours, theirs) = UnixStream::pair()?;
-        ours.set_read_timeout(Some(PATIENCE))?;
-        let (stderr, written) = io::pipe()?;
+        ours.set_read_timeout(Some(LONG_PATIENCE))?;
+        let (stderr, written) = quiet_pipe()?;
         let mut command = Command::new(&options.program);
         command.args(&options.arguments).env_clear().envs(worker_environment()).current_dir("/");
         let child =
@@ -87,8 +116,11 @@ impl Zygote {
 
     /// # Errors
     /// The outer when the zygote has ended, or does not answer; the inner when the system does not let it fork.
-    fn fork(&mut self, stdin: &UnixStream, stderr: &PipeWriter) -> io::Result<io::Result<Pid>> {
-        let descriptors = [stdin.as_fd(), stderr.as_fd()];
+    fn fork(&mut self) -> io::Result<io::Result<Newborn>> {
+        // New ones each time: a copy that nobody knows of may have the last.
+        let (socket, stdin) = UnixStream::pair()?;
+        let (stderr, written) = quiet_pipe()?;
+        let descriptors = [stdin.as_fd(), written.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
         rights.push(SendAncillaryMessage::ScmRights(&descriptors));
@@ -97,7 +129,10 @@ impl Zygote {
         self.socket.read_exact(&mut answer)?;
         match i32::from_le_bytes(answer) {
             error @ ..0 => Ok(Err(io::Error::from_raw_os_error(-error))),
-            pid => Ok(Ok(Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?)),
+            pid => {
+                let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
+                Ok(Ok(Newborn { pid, socket, stderr }))
+            }
         }
     }
 
@@ -112,10 +147,11 @@ impl Zygote {
             }
         };
         let _ = self.child.kill();
-        let mut words = Vec::new();
-        let _ = (&self.stderr).take(LAST_WORDS_BYTES).read_to_end(&mut words);
+        let mut words = [0; LAST_WORDS_BYTES];
+        let said = (&self.stderr).read(&mut words).unwrap_or_default();
+        let words = &words[..said];
         match status {
-            Some(status) => how_it_ended("the program for workers", status, &words),
+            Some(status) => how_it_ended("the program for workers", status, words),
             None => format!("the program for workers makes none: {error}"),
         }
     }
@@ -126,6 +162,13 @@ impl Drop for Zygote {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One that does not block who reads.
+fn quiet_pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&reader, true)?;
+    Ok((reader, writer))
 }
 
 /// What the zygote does: waits, and returns in each worker, which has its own standard input and error then. This process, whose standard
@@ -142,6 +185,7 @@ pub(super) fn stand_by() -> io::Result<()> {
         let answer = match fork_sibling() {
             Ok(None) => {
                 let _ = set_name(c"codemode-worker");
+                move_mappings();
                 rustix::stdio::dup2_stdin(stdin)?;
                 rustix::stdio::dup2_stderr(stderr)?;
                 return Ok(());
@@ -178,10 +222,13 @@ fn next_descriptors() -> io::Result<Option<[OwnedFd; DESCRIPTORS]>> {
 /// Standard input and error.
 const DESCRIPTORS: usize = 2;
 
-/// To start, and to be copied. It waits for nothing but its turn on a processor.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// To be copied, for which it waits for nothing but its turn on a processor. Who needs a process waits as long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same, and to start.
+const LONG_PATIENCE: Duration = Duration::from_secs(20);
 
 /// From the end of a connection to when its process can be waited for.
 const DEATH_GRACE: Duration = Duration::from_millis(100);
 
-const LAST_WORDS_BYTES: u64 = 4 << 10;
+const LAST_WORDS_BYTES: usize = 4 << 10;

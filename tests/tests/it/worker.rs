@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, thread,
     time::{Duration, Instant},
 };
@@ -17,7 +17,9 @@ fn workers_of_a_host_are_shut_off() {
     let host = host_with_a_cell();
     let root =
         fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    for worker in locked_workers(&host) {
+    let mut code = HashSet::new();
+    let workers = locked_workers(&host);
+    for &worker in &workers {
         let status = status(worker);
         let has = |name: &str, value: &str| assert_eq!(status[name], value, "{name} of {status:?}");
         has("NoNewPrivs", "1");
@@ -45,8 +47,12 @@ fn workers_of_a_host_are_shut_off() {
                 let known = ["socket:", "pipe:", "/dev/null"];
                 assert!(known.iter().any(|known| target.starts_with(known)), "{target}");
             }
+            let maps = fs::read_to_string(format!("/proc/{worker}/maps")).unwrap();
+            code.extend(maps.lines().filter(|line| line.contains("rwxp")).map(str::to_owned));
         }
     }
+    // Copies of one process, and still V8's compiled code is in another place in each.
+    assert!(!root || workers.len() > 1 && code.len() >= workers.len(), "{workers:?} {code:#?}");
 }
 
 /// Even by a death that leaves the host no time to say so.
@@ -73,20 +79,53 @@ fn workers_live_on_without_the_process_that_they_are_copies_of() {
     kill_process(pid(first), Signal::KILL).unwrap();
     // More than are ready.
     for session in 0..4 {
-        let id = 10 + 2 * session;
-        let session = format!("s{session}");
-        host.send(&json!({"type": "operation/request", "id": id,
-            "request": {"method": "session/open", "sessionId": session}}));
-        host.send(&json!({"type": "operation/request", "id": id + 1,
-            "request": {"method": "session/execute", "sessionId": session, "request": {
-                "tool_call_id": "call", "enabled_tools": [], "source": "text('here')",
-                "yield_time_ms": null, "max_output_tokens": null}}}));
-        let shown = initial_response(&mut host);
-        assert!(shown.to_string().contains("here"), "{shown}");
+        run_in_new_session(&mut host, session);
     }
     assert_ne!(zygote(&host), Some(first));
     let serving = locked_workers(&host);
     assert!(workers.iter().any(|worker| serving.contains(worker)), "the first cell's has gone");
+}
+
+/// Who guesses at addresses in worker after worker shall not find them in the same place.
+#[test]
+fn after_a_worker_that_crashed_others_are_copies_of_another_process() {
+    let mut host = host_with_a_cell();
+    let first = zygote(&host).unwrap();
+    let workers = locked_workers(&host);
+    for &worker in &workers {
+        // One that no handler is there for.
+        kill_process(pid(worker), Signal::ILL).unwrap();
+    }
+    let until = Instant::now() + PATIENCE;
+    let is_there = |worker: &u32| children(&host).contains(worker);
+    while workers.iter().any(is_there) {
+        assert!(Instant::now() < until, "a worker lives on: {}", host.stderr());
+        thread::yield_now();
+    }
+    let mut session = 0;
+    while zygote(&host) == Some(first) {
+        assert!(Instant::now() < until, "there is no other: {}", host.stderr());
+        run_in_new_session(&mut host, session);
+        session += 1;
+    }
+}
+
+fn run_in_new_session(host: &mut HostProcess, number: u32) {
+    let id = 10 + 2 * number;
+    let session = format!("s{number}");
+    host.send(&json!({"type": "operation/request", "id": id,
+        "request": {"method": "session/open", "sessionId": session}}));
+    host.send(&json!({"type": "operation/request", "id": id + 1,
+        "request": {"method": "session/execute", "sessionId": session, "request": {
+            "tool_call_id": "call", "enabled_tools": [], "source": "text('here')",
+            "yield_time_ms": null, "max_output_tokens": null}}}));
+    // That of the first cell comes too, if it has ended.
+    loop {
+        let shown = initial_response(host);
+        if shown["id"] == id + 1 {
+            return assert!(shown.to_string().contains("here"), "{shown}");
+        }
+    }
 }
 
 /// A host with a session, and a cell that waits.
