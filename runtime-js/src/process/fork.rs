@@ -18,7 +18,9 @@ pub(super) fn fork_sibling() -> Result<Option<Pid>, Errno> {
     // telling it from those that it starts.
     let mut tid: *mut libc::c_int = ptr::null_mut();
     // SAFETY: the kernel writes one address to where the argument points, or fails.
-    let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut tid) } == 0;
+    let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut tid) } == 0
+        // Others have something else there: musl a lock.
+        && cfg!(target_env = "gnu");
     let mut flags = libc::CLONE_PARENT | libc::SIGCHLD;
     if told && !tid.is_null() {
         flags |= libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID;
