@@ -453,8 +453,10 @@ fn set_limit(resource: Resource, limit: u64) -> Result<(), Denied> {
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
 /// One arena for all threads, which grows by a megabyte at a time. V8 takes that much for its first isolate, and an arena of a thread's own
-/// grows by the page: 61 system calls, and a twelfth of the time from a worker's beginning until it is ready.
-const MALLOC: &str = "glibc.malloc.arena_max=1:glibc.malloc.top_pad=1048576";
+/// grows by the page: 61 system calls, and a twelfth of the time from a worker's beginning until it is ready. The rest is what malloc would come
+/// to by itself with values of some megabytes, if nothing were set.
+const MALLOC: &str = "glibc.malloc.arena_max=1:glibc.malloc.top_pad=1048576:\
+    glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=67108864";
 
 /// `nobody` and `nogroup`, or `nfsnobody`, on every Linux.
 const NOBODY: u32 = 65_534;

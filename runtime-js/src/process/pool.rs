@@ -130,6 +130,13 @@ impl Inner {
                 self.changed.wait(&mut state);
                 continue;
             }
+            if state.waiting == 0
+                && !state.warm.is_empty()
+                && let Some(until) = self.demand.settles(Instant::now())
+            {
+                self.changed.wait_until(&mut state, until);
+                continue;
+            }
             drop(state);
             let spawned = Remote::spawn(
                 &self.options,
@@ -167,6 +174,16 @@ impl Demand {
         last.push_back(now);
     }
 
+    /// Until when who has just taken one had better have the processors for it. Not where the one before was taken as shortly ago: then they are
+    /// taken as fast as they are made.
+    fn settles(&self, now: Instant) -> Option<Instant> {
+        let last = self.0.lock();
+        let mut last = last.iter().rev();
+        let until = *last.next()? + SETTLE_TIME;
+        let is_rare = last.next().is_none_or(|before| *before + SETTLE_TIME * 2 < until);
+        (is_rare && now < until).then_some(until)
+    }
+
     /// Whether so many are taken that to make them anew for sessions which pause a little keeps a processor busy.
     pub(super) fn is_brisk(&self, now: Instant) -> bool {
         let last = self.0.lock();
@@ -174,6 +191,9 @@ impl Demand {
         first.is_some_and(|&first| now.saturating_duration_since(first) < BRISK_TIME)
     }
 }
+
+/// A first cell's, with room to spare.
+const SETTLE_TIME: Duration = Duration::from_millis(2);
 
 /// So many in so long. To make one takes five milliseconds of a processor.
 const BRISK_TAKES: usize = 8;
@@ -194,9 +214,12 @@ mod tests {
             demand.taken(at(n));
         }
         assert!(demand.is_brisk(at(BRISK_TAKES)));
+        assert_eq!(demand.settles(at(BRISK_TAKES)), None);
         assert!(!demand.is_brisk(at(BRISK_TAKES) + BRISK_TIME));
         for n in 0..2 * BRISK_TAKES {
             demand.taken(at(5000 + 200 * n));
+            assert_eq!(demand.settles(at(5000 + 200 * n)), Some(at(5000 + 200 * n) + SETTLE_TIME));
+            assert_eq!(demand.settles(at(5000 + 200 * n) + SETTLE_TIME), None);
             assert!(!demand.is_brisk(at(5000 + 200 * n)));
         }
     }
