@@ -152,11 +152,13 @@ fn request_names(transcript: &Transcript) -> RequestNames {
     requests(transcript).map(|event| (event["id"].as_i64(), name(event))).collect()
 }
 
-/// Whether a message cancels a request that the client has answered. A cell that ends at once with the answer makes the reference do so
-/// now and then; ours never does.
+/// Whether a message cancels a request that the client has answered, or was never sent. A cell that ends at once makes the reference do so now
+/// and then; ours never does.
 fn cancels_in_vain(event: &Value, transcript: &Transcript) -> bool {
+    let id = event["id"].as_i64();
     event["type"] == "delegate/cancel"
-        && event["id"].as_i64().is_some_and(|id| transcript.answered.contains(&id))
+        && (id.is_some_and(|id| transcript.answered.contains(&id))
+            || requests(transcript).all(|request| request["id"].as_i64() != id))
 }
 
 /// Ids count up: where one host asks more than the other, all later ones would differ.
@@ -364,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_answered_may_be_cancelled_by_the_reference_alone() {
+    fn the_reference_alone_may_cancel_in_vain() {
         let plain = transcript(json!([{"type": "delegate/request", "id": 7}]));
         let cancelling = Transcript {
             answered: HashSet::from([7]),
@@ -373,6 +375,11 @@ mod tests {
             ]))
         };
         assert_eq!(differences("f/c", false, &cancelling, &plain).len(), 0);
+        let never_sent = transcript(json!([
+            {"type": "delegate/request", "id": 7}, {"type": "delegate/cancel", "id": 8},
+        ]));
+        assert_eq!(differences("f/c", false, &never_sent, &plain).len(), 0);
+        assert_eq!(differences("f/c", false, &plain, &never_sent).len(), 1);
         assert_eq!(differences("f/c", false, &plain, &cancelling).len(), 1);
     }
 
