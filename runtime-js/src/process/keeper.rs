@@ -6,26 +6,23 @@ use std::{
     io::{self, PipeReader, Read as _},
     os::unix::{net::UnixStream, process::ExitStatusExt as _},
     process::ExitStatus,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    io::retry_on_intr,
-    process::{Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid},
+    process::{Signal, kill_process},
 };
 
 use super::{
     ProcessOptions,
     cgroup::Group,
+    death::{LAST_WORDS_BYTES, ends_in_a_moment, how_it_ended, reap},
     lockdown::Report,
     memory::{Gauge, Watch},
     outgoing::Incoming,
-    pool::Demand,
+    pool::Stock,
     remote::{Remote, Standing},
     remote_cell::RemoteCell,
     wire::{FrameReader, FromWorker},
@@ -44,16 +41,9 @@ pub(super) struct Keeper {
     memory: Watch,
     group: Option<Group>,
     on_ready: Option<fn(&Report)>,
-    stock: Stock,
+    stock: Arc<Stock>,
     /// Whether others are made ahead of need.
     has_others: bool,
-}
-
-/// What a process's keeper and those who make others know of each other.
-pub(super) struct Stock {
-    pub(super) demand: Arc<Demand>,
-    /// Set when those to come shall have nothing in common with this one.
-    pub(super) spent: Arc<AtomicBool>,
 }
 
 /// Why a worker process ends.
@@ -75,7 +65,7 @@ impl Keeper {
         socket: Arc<UnixStream>,
         woken: UnixStream,
         options: &ProcessOptions,
-        stock: Stock,
+        stock: Arc<Stock>,
         group: Option<Group>,
     ) -> Keeper {
         let memory = Watch::new(Gauge::of(worker.0.pid), options.memory_bytes);
@@ -201,7 +191,7 @@ impl Keeper {
 
     /// How long the process is kept without a cell.
     fn idle_time(&self, now: Instant) -> Duration {
-        match self.has_others && !self.stock.demand.is_brisk(now) {
+        match self.has_others && !self.stock.is_brisk(now) {
             true => IDLE_TIME,
             false => LONG_IDLE_TIME,
         }
@@ -286,7 +276,7 @@ impl Keeper {
         // Before it is waited for: what came now would end with it.
         self.worker.0.state.lock().standing = Standing::Gone;
         // Of a process that has died, more can be said than that its connection is closed.
-        let ended = matches!(why, Why::Broken(_)) && self.wait_a_moment();
+        let ended = matches!(why, Why::Broken(_)) && ends_in_a_moment(self.worker.0.pid);
         let cells: Vec<Arc<RemoteCell>> =
             self.worker.0.state.lock().cells.drain().map(|(_, cell)| cell).collect();
         for cell in &cells {
@@ -294,11 +284,9 @@ impl Keeper {
         }
         let _ = kill_process(self.worker.0.pid, Signal::KILL);
         self.read_stderr();
-        let waited = retry_on_intr(|| waitpid(Some(self.worker.0.pid), WaitOptions::empty()));
-        let status = waited.ok().flatten().filter(|_| ended);
-        let status = status.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+        let status = reap(self.worker.0.pid).ok().filter(|_| ended);
         if status.is_some_and(|status| status.signal().is_some()) {
-            self.stock.spent.store(true, Ordering::Relaxed);
+            self.stock.distrust();
         }
         self.worker.take_all_back();
         let text = match (&why, status) {
@@ -323,21 +311,6 @@ impl Keeper {
         }
     }
 
-    /// Whether the process ends within the moment that the system needs for it. It is yet to be waited for.
-    fn wait_a_moment(&self) -> bool {
-        let until = Instant::now() + DEATH_GRACE;
-        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        loop {
-            if let Ok(Some(_)) = waitid(WaitId::Pid(self.worker.0.pid), how) {
-                return true;
-            }
-            if Instant::now() >= until {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
     fn obituary(&self, status: ExitStatus) -> String {
         if self.group.as_ref().is_some_and(Group::ran_out_of_memory) {
             return String::from(
@@ -348,38 +321,8 @@ impl Keeper {
     }
 }
 
-/// How a process ended, and the last that it had said.
-pub(super) fn how_it_ended(process: &str, status: ExitStatus, last_words: &[u8]) -> String {
-    let how = match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("{process} was ended by {}", name_of(signal)),
-        (_, Some(code)) => format!("{process} ended by itself with code {code}"),
-        _ => format!("{process} ended"),
-    };
-    let words = String::from_utf8_lossy(last_words);
-    let mut telling =
-        words.lines().map(str::trim).filter(|line| !line.trim_matches('#').is_empty());
-    match telling.next_back() {
-        Some(line) => format!("{how}, and had said: {line}"),
-        None => how,
-    }
-}
-
 fn nonsense(bad: impl Display) -> Why {
     Why::Broken(format!("said what makes no sense: {bad}"))
-}
-
-fn name_of(signal: i32) -> String {
-    match Signal::from_named_raw(signal) {
-        Some(Signal::KILL) => String::from("SIGKILL, as the system does when memory runs out"),
-        Some(Signal::SYS) => String::from("SIGSYS: it tried what a cell's process may not do"),
-        // `Signal::SEGV`, in quotes.
-        Some(signal) => {
-            let name = format!("{signal:?}");
-            let name = name.rsplit("::").next().unwrap_or_default();
-            format!("SIG{}", name.trim_matches(|c: char| !c.is_alphanumeric()))
-        }
-        None => format!("signal {signal}"),
-    }
 }
 
 /// What the other cells of a process have to come to an end once it must end because of one of them.
@@ -392,8 +335,4 @@ const IDLE_TIME: Duration = Duration::from_millis(800);
 /// The same where none are, or where they are taken faster than they should be made.
 const LONG_IDLE_TIME: Duration = Duration::from_secs(30);
 
-/// From the end of a connection to when its process can be waited for.
-const DEATH_GRACE: Duration = Duration::from_millis(100);
-
 const FRAMES_AT_ONCE: usize = 256;
-const LAST_WORDS_BYTES: usize = 4 << 10;

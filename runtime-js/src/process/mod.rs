@@ -14,6 +14,7 @@ pub use probe::{Examination, Finding, examine, probe};
 mod cgroup;
 mod child;
 mod crossing;
+mod death;
 mod fork;
 mod keeper;
 #[cfg(test)]

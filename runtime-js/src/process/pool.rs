@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -19,14 +22,19 @@ pub(crate) struct Pool(Arc<Inner>);
 struct Inner {
     options: ProcessOptions,
     warm_heap_bytes: usize,
-    demand: Arc<Demand>,
+    stock: Arc<Stock>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// When processes were last taken.
+/// What those who make processes and those who look after one know of each other.
 #[derive(Debug, Default)]
-pub(super) struct Demand(Mutex<VecDeque<Instant>>);
+pub(super) struct Stock {
+    /// When processes were last taken.
+    taken: Mutex<VecDeque<Instant>>,
+    /// Whether those to come shall have nothing in common with those before.
+    is_distrusted: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -44,7 +52,7 @@ impl Pool {
         let inner = Inner {
             options,
             warm_heap_bytes,
-            demand: Arc::default(),
+            stock: Arc::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         };
@@ -66,7 +74,7 @@ impl Pool {
         let taken = take_living(&mut state.warm);
         self.0.changed.notify_all();
         if taken.is_some() {
-            self.0.demand.taken(Instant::now());
+            self.0.stock.taken(Instant::now());
         }
         taken
     }
@@ -88,7 +96,7 @@ impl Pool {
         };
         state.waiting -= 1;
         self.0.changed.notify_all();
-        self.0.demand.taken(Instant::now());
+        self.0.stock.taken(Instant::now());
         taken
     }
 
@@ -122,7 +130,7 @@ impl Inner {
     fn run(&self) {
         let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
         let groups = groups.filter(|groups| groups.prepare().is_ok());
-        let mut nursery = Nursery::new(&self.options);
+        let mut nursery = Nursery::new(&self.options, &self.stock);
         let mut state = self.state.lock();
         while !state.closed {
             let missing = state.warm.len() < self.options.warm + state.waiting;
@@ -132,7 +140,7 @@ impl Inner {
             }
             if state.waiting == 0
                 && !state.warm.is_empty()
-                && let Some(until) = self.demand.settles(Instant::now())
+                && let Some(until) = self.stock.settles(Instant::now())
             {
                 self.changed.wait_until(&mut state, until);
                 continue;
@@ -140,7 +148,7 @@ impl Inner {
             drop(state);
             let spawned = Remote::spawn(
                 &self.options,
-                &self.demand,
+                &self.stock,
                 &mut nursery,
                 groups.as_ref(),
                 self.warm_heap_bytes,
@@ -165,9 +173,9 @@ fn take_living(warm: &mut Vec<Remote>) -> Option<Remote> {
     (!warm.is_empty()).then(|| warm.remove(ready))
 }
 
-impl Demand {
+impl Stock {
     fn taken(&self, now: Instant) {
-        let mut last = self.0.lock();
+        let mut last = self.taken.lock();
         if last.len() == BRISK_TAKES {
             last.pop_front();
         }
@@ -177,7 +185,7 @@ impl Demand {
     /// Until when who has just taken one had better have the processors for it. Not where the one before was taken as shortly ago: then they are
     /// taken as fast as they are made.
     fn settles(&self, now: Instant) -> Option<Instant> {
-        let last = self.0.lock();
+        let last = self.taken.lock();
         let mut last = last.iter().rev();
         let until = *last.next()? + SETTLE_TIME;
         let is_rare = last.next().is_none_or(|before| *before + SETTLE_TIME * 2 < until);
@@ -186,9 +194,19 @@ impl Demand {
 
     /// Whether so many are taken that to make them anew for sessions which pause a little keeps a processor busy.
     pub(super) fn is_brisk(&self, now: Instant) -> bool {
-        let last = self.0.lock();
+        let last = self.taken.lock();
         let first = last.front().filter(|_| last.len() == BRISK_TAKES);
         first.is_some_and(|&first| now.saturating_duration_since(first) < BRISK_TIME)
+    }
+
+    /// A process died as one does in which somebody guesses at addresses.
+    pub(super) fn distrust(&self) {
+        self.is_distrusted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one did since this was last asked.
+    pub(super) fn was_distrusted(&self) -> bool {
+        self.is_distrusted.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -207,20 +225,20 @@ mod tests {
 
     #[test]
     fn demand_is_brisk_while_many_are_taken_in_a_short_time() {
-        let (demand, start) = (Demand::default(), Instant::now());
+        let (stock, start) = (Stock::default(), Instant::now());
         let at = |millis: usize| start + Duration::from_millis(millis as u64);
         for n in 0..BRISK_TAKES {
-            assert!(!demand.is_brisk(at(n)));
-            demand.taken(at(n));
+            assert!(!stock.is_brisk(at(n)));
+            stock.taken(at(n));
         }
-        assert!(demand.is_brisk(at(BRISK_TAKES)));
-        assert_eq!(demand.settles(at(BRISK_TAKES)), None);
-        assert!(!demand.is_brisk(at(BRISK_TAKES) + BRISK_TIME));
+        assert!(stock.is_brisk(at(BRISK_TAKES)));
+        assert_eq!(stock.settles(at(BRISK_TAKES)), None);
+        assert!(!stock.is_brisk(at(BRISK_TAKES) + BRISK_TIME));
         for n in 0..2 * BRISK_TAKES {
-            demand.taken(at(5000 + 200 * n));
-            assert_eq!(demand.settles(at(5000 + 200 * n)), Some(at(5000 + 200 * n) + SETTLE_TIME));
-            assert_eq!(demand.settles(at(5000 + 200 * n) + SETTLE_TIME), None);
-            assert!(!demand.is_brisk(at(5000 + 200 * n)));
+            stock.taken(at(5000 + 200 * n));
+            assert_eq!(stock.settles(at(5000 + 200 * n)), Some(at(5000 + 200 * n) + SETTLE_TIME));
+            assert_eq!(stock.settles(at(5000 + 200 * n) + SETTLE_TIME), None);
+            assert!(!stock.is_brisk(at(5000 + 200 * n)));
         }
     }
 }

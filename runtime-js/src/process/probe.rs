@@ -20,14 +20,12 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    io::retry_on_intr,
-    process::{Pid, WaitOptions, waitpid},
-};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::{
     crossing::{self, Outside},
+    death::reap,
     fork::fork_sibling,
     lockdown::{Layer, LayerReport, Lockdown, Report, Status},
 };
@@ -296,9 +294,7 @@ fn go(
                 Said::Failed(error) => return Err(io::Error::other(error)),
                 Said::Copied(copy) => {
                     let copy = Pid::from_raw(copy).filter(|_| engine);
-                    let waited = copy
-                        .map(|copy| retry_on_intr(|| waitpid(Some(copy), WaitOptions::empty())));
-                    waited.transpose().map_err(|error| no_copy(error.into()))?;
+                    copy.map(reap).transpose().map_err(no_copy)?;
                 }
                 Said::WorkerWaits => {}
             }

@@ -11,17 +11,15 @@ use std::{
 
 use codemode_host_protocol::Budget;
 use parking_lot::Mutex;
-use rustix::{
-    io::retry_on_intr,
-    process::{Pid, Signal, WaitOptions, waitpid},
-};
+use rustix::process::{Pid, Signal};
 
 use super::{
     ProcessOptions,
     cgroup::Groups,
-    keeper::{Keeper, Stock},
+    death::reap,
+    keeper::Keeper,
     outgoing::{Outgoing, Sent},
-    pool::{Demand, Pool},
+    pool::{Pool, Stock},
     remote_cell::RemoteCell,
     wire::{Beginning, Setting, Start, ToWorker},
     zygote::{Newborn, Nursery},
@@ -88,7 +86,7 @@ impl Remote {
     /// Makes a worker process and a thread that looks after it. The process ends with the thread that calls this.
     pub(super) fn spawn(
         options: &ProcessOptions,
-        demand: &Arc<Demand>,
+        stock: &Arc<Stock>,
         nursery: &mut Nursery<'_>,
         groups: Option<&Groups>,
         warm_heap_bytes: usize,
@@ -126,15 +124,15 @@ impl Remote {
             threads: options.threads(),
             memory_bytes: options.data_bytes(),
         }));
-        let stock = Stock { demand: Arc::clone(demand), spent: Arc::clone(nursery.spent()) };
-        let keeper = Keeper::new(remote.clone(), stderr, ours, woken, options, stock, group);
+        let keeper =
+            Keeper::new(remote.clone(), stderr, ours, woken, options, Arc::clone(stock), group);
         let kept = std::thread::Builder::new()
             .name(String::from("codemode-worker"))
             .stack_size(KEEPER_STACK_BYTES)
             .spawn(move || keeper.run());
         if let Err(error) = kept {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
-            let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+            let _ = reap(pid);
             return Err(error);
         }
         Ok(remote)

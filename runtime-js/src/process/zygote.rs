@@ -16,11 +16,7 @@ use std::{
         unix::net::UnixStream,
     },
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::{
@@ -34,17 +30,17 @@ use rustix::{
 
 use super::{
     ProcessOptions,
+    death::{LAST_WORDS_BYTES, ends_in_a_moment, how_it_ended},
     fork::{fork_sibling, move_mappings},
-    keeper::how_it_ended,
     lockdown::worker_environment,
+    pool::Stock,
 };
 
 /// Makes workers, by way of a zygote. They end with the thread that called [`Nursery::fork`] first.
 pub(super) struct Nursery<'a> {
     options: &'a ProcessOptions,
+    stock: &'a Stock,
     zygote: Option<Zygote>,
-    /// Whether the zygote is to go.
-    spent: Arc<AtomicBool>,
 }
 
 /// A worker that was just made.
@@ -57,13 +53,8 @@ pub(super) struct Newborn {
 }
 
 impl<'a> Nursery<'a> {
-    pub(super) fn new(options: &'a ProcessOptions) -> Nursery<'a> {
-        Nursery { options, zygote: None, spent: Arc::default() }
-    }
-
-    /// What is set when the workers to come shall be copies of another zygote.
-    pub(super) fn spent(&self) -> &Arc<AtomicBool> {
-        &self.spent
+    pub(super) fn new(options: &'a ProcessOptions, stock: &'a Stock) -> Nursery<'a> {
+        Nursery { options, stock, zygote: None }
     }
 
     /// A new worker. Waits until it is there, which takes some milliseconds when there is no zygote yet.
@@ -71,7 +62,7 @@ impl<'a> Nursery<'a> {
     /// # Errors
     /// When the system lets it have no process, or the program is none that makes workers.
     pub(super) fn fork(&mut self) -> io::Result<Newborn> {
-        if self.spent.swap(false, Ordering::Relaxed) {
+        if self.stock.was_distrusted() {
             self.zygote = None;
         }
         if let Some(zygote) = &mut self.zygote {
@@ -139,14 +130,9 @@ impl Zygote {
     /// Ends it, and tells why it did not answer.
     fn obituary(mut self, error: &io::Error) -> String {
         // It closes the connection before it can be waited for.
-        let until = Instant::now() + DEATH_GRACE;
-        let status = loop {
-            match self.child.try_wait() {
-                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
-                status => break status.ok().flatten(),
-            }
-        };
+        let ended = ends_in_a_moment(Pid::from_child(&self.child));
         let _ = self.child.kill();
+        let status = self.child.wait().ok().filter(|_| ended);
         let mut words = [0; LAST_WORDS_BYTES];
         let said = (&self.stderr).read(&mut words).unwrap_or_default();
         let words = &words[..said];
@@ -227,8 +213,3 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The same, and to start.
 const LONG_PATIENCE: Duration = Duration::from_secs(20);
-
-/// From the end of a connection to when its process can be waited for.
-const DEATH_GRACE: Duration = Duration::from_millis(100);
-
-const LAST_WORDS_BYTES: usize = 4 << 10;
