@@ -335,8 +335,7 @@ mod tests {
     fn transcript(events: Value) -> Transcript {
         let events = events.as_array().cloned().unwrap_or_default();
         let labels = HashMap::from([(1, "wait 1".to_owned())]);
-        let (fields, answered, unmet) = (Vec::new(), HashSet::new(), Vec::new());
-        Transcript { events, fields, labels, answered, unmet, stderr: String::new() }
+        Transcript { events, labels, ..Transcript::default() }
     }
 
     #[test]

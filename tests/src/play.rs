@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What a host said in a conversation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Transcript {
     /// Its messages in order, and then how it exited.
     pub events: Vec<Value>,

@@ -1,7 +1,6 @@
 //! Whole turns of the Codex command line, with some host beside it.
 
 use std::{
-    collections::{HashMap, HashSet},
     fs, io,
     path::Path,
     process::{Command, Stdio},
@@ -122,14 +121,7 @@ pub fn run_turn(turn: &Turn, codex: &Reference) -> Result<Transcript, TurnError>
     let mut events = outputs(&api.requests());
     events.push(exit);
     let stderr = fs::read_to_string(folder.path().join("stderr")).unwrap_or_default();
-    Ok(Transcript {
-        events,
-        fields: Vec::new(),
-        labels: HashMap::new(),
-        answered: HashSet::new(),
-        unmet: Vec::new(),
-        stderr,
-    })
+    Ok(Transcript { events, stderr, ..Transcript::default() })
 }
 
 /// What each request has that the one before it had not.
