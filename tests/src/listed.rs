@@ -66,6 +66,16 @@ impl Listed {
 }
 
 impl Unlisted {
+    /// Whether something of this conversation does not fit.
+    pub fn concerns(&self, conversation: &str) -> bool {
+        let is_of = |line: &str| {
+            line.split_once(" | ").is_some_and(|(name, _)| glob::matches(name, conversation))
+        };
+        let pattern = |line: &str| line.split_once(": ").is_some_and(|(_, pattern)| is_of(pattern));
+        self.surprising.iter().any(|line| line.starts_with(&format!("{conversation} | ")))
+            || self.vanished.iter().any(|line| pattern(line))
+    }
+
     /// What to tell whoever has to look into it; empty when all is as listed.
     pub fn report(&self) -> String {
         let mut text = String::new();
@@ -98,5 +108,7 @@ mod tests {
         let unlisted = listed.check(&[difference("f/a"), difference("f/b")], |_| true);
         assert_eq!(unlisted.surprising, ["f/b | x |  | 1 => 2"]);
         assert_eq!(unlisted.vanished, ["line 5: f/gone | *"]);
+        assert!(["f/b", "f/gone"].into_iter().all(|name| unlisted.concerns(name)));
+        assert!(!unlisted.concerns("f/a"));
     }
 }

@@ -1,21 +1,23 @@
 use std::{
-    env, fs,
+    env, fs, mem,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Instant,
 };
 
 use codemode_tests::{
-    Action, Conversation, Difference, HostCommand, Order, Reference, Transcript, codemode,
-    conversations, differences, play,
+    Action, Conversation, Difference, HostCommand, Order, Reference, Transcript, Unlisted,
+    codemode, conversations, differences, play,
 };
 
 use crate::{ALONE, folder, listed};
 
 /// Every conversation, with both hosts; what they say otherwise must be what is listed, no more and no less.
+///
+/// The reference does not always say the same: on a busy machine it cancels calls in vain, or falls silent. So what
+/// does not fit is had again, with nothing beside it, and fails the test if it never fits. Our order is not forgiven.
 #[test]
 fn our_host_speaks_as_the_reference_does() {
     let _alone = ALONE.blocking_lock();
@@ -28,30 +30,34 @@ fn our_host_speaks_as_the_reference_does() {
         .collect();
     let ours = ours();
     let reference = Reference::fetch().ok().map(|reference| HostCommand::bare(reference.host()));
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    let found = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                while let Some(conversation) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let held = hold(conversation, &ours, reference.as_ref());
-                    failures.lock().unwrap().extend(held.failures);
-                    found.lock().unwrap().extend(held.differences);
-                }
-            });
+    let listed = listed();
+    let mut held: Vec<_> =
+        in_parallel(&all, |conversation| hold(conversation, &ours, reference.as_ref()));
+    let mut broken = Vec::new();
+    let mut unlisted = Unlisted::default();
+    for round in 0..=MORE_ROUNDS {
+        broken.extend(held.iter_mut().flat_map(|held| mem::take(&mut held.broken)));
+        if reference.is_some() {
+            let found: Vec<_> = held.iter().flat_map(|held| held.differences.clone()).collect();
+            unlisted = listed.check(&found, |line| !line.starts_with("turns/"));
+            if !only.is_empty() {
+                unlisted.vanished.clear();
+            }
         }
-    });
-    let mut failures = failures.into_inner().unwrap();
-    failures.sort();
-    if reference.is_some() {
-        let unlisted =
-            listed().check(&found.into_inner().unwrap(), |line| !line.starts_with("turns/"));
-        failures.extend(unlisted.surprising.iter().map(|line| format!("not listed: {line}")));
-        if only.is_empty() {
-            failures.extend(unlisted.vanished.iter().map(|line| format!("vanished: {line}")));
+        let again: Vec<_> = (0..all.len())
+            .filter(|&i| !held[i].unmet.is_empty() || unlisted.concerns(&all[i].name))
+            .collect();
+        if again.is_empty() || round == MORE_ROUNDS {
+            break;
+        }
+        for i in again {
+            held[i] = hold(all[i], &ours, reference.as_ref());
         }
     }
+    let mut failures = broken;
+    failures.extend(held.iter().flat_map(|held| held.unmet.clone()));
+    failures.extend(unlisted.report().lines().map(str::to_owned));
+    failures.extend(held.into_iter().flat_map(|held| held.shown));
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }
 
@@ -73,29 +79,32 @@ fn our_host_stands_in_by_name() {
     }
 }
 
+/// How a conversation went.
 struct Held {
-    failures: Vec<String>,
+    /// The rules of order that our host broke.
+    broken: Vec<String>,
+    /// What it was to say and did not.
+    unmet: Vec<String>,
     differences: Vec<Difference>,
+    /// All that was said, where somebody wants to see it.
+    shown: Vec<String>,
 }
 
 /// Has one conversation with both hosts.
 fn hold(conversation: &Conversation, ours: &HostCommand, reference: Option<&HostCommand>) -> Held {
     let name = &conversation.name;
-    let start = Instant::now();
     let our = play(conversation, ours).unwrap();
-    let mut failures: Vec<_> = rules(conversation, &our)
-        .into_iter()
-        .chain(our.unmet.iter().cloned())
-        .map(|what| format!("{name}: {what}"))
-        .collect();
-    let mut found = Vec::new();
+    let told = |what: String| format!("{name}: {what}");
+    let broken = rules(conversation, &our).into_iter().map(told).collect();
+    let unmet = our.unmet.iter().cloned().map(told).collect();
+    let (mut found, mut shown) = (Vec::new(), Vec::new());
     if let Some(reference) = reference {
         let their = play(conversation, reference).unwrap();
         found = differences(name, conversation.unordered, &their, &our);
         if env::var_os("CODEMODE_TRANSCRIPTS").is_some() {
             for (whose, transcript) in [("reference", &their), ("ours", &our)] {
                 let events: Vec<_> = transcript.events.iter().map(ToString::to_string).collect();
-                failures.push(format!(
+                shown.push(format!(
                     "{name}, {whose}:\n  {}\n  stderr: {}",
                     events.join("\n  "),
                     transcript.stderr
@@ -103,11 +112,28 @@ fn hold(conversation: &Conversation, ours: &HostCommand, reference: Option<&Host
             }
         }
     }
-    #[allow(clippy::print_stdout, reason = "shown by a failed test: which conversations are slow")]
-    {
-        println!("{:>8.1?} {name}", start.elapsed());
-    }
-    Held { failures, differences: found }
+    Held { broken, unmet, differences: found, shown }
+}
+
+/// What `have` makes of each conversation, several at once.
+fn in_parallel<T: Send>(all: &[&Conversation], have: impl Fn(&Conversation) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(conversation) = all.get(index) else { return };
+                    let result = have(conversation);
+                    results.lock().unwrap().push((index, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap();
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The rules of order that our host has broken.
@@ -137,3 +163,6 @@ fn ours() -> HostCommand {
 
 /// More than cores: mostly, hosts start or wait for time to pass.
 const WORKERS: usize = 4;
+
+/// How often more what does not fit is had again.
+const MORE_ROUNDS: usize = 4;
