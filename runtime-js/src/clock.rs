@@ -1,4 +1,4 @@
-//! Ends cells that run, or compute, for longer than they may.
+//! Ends cells that run, or compute, for longer than they may; and does what has time.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::cell::{Shared, Stop};
 
-/// One thread that stops cells at their deadlines; started with the first deadline.
+/// One thread that stops cells at their deadlines, and starts what is better started a little later; started with the first of
+/// either.
 #[derive(Default)]
 pub(crate) struct Clock(Arc<Inner>);
 
@@ -24,8 +25,21 @@ struct Inner {
 struct State {
     /// By the time at which they have to be looked at, and by the cell's id.
     watched: BTreeMap<(Instant, u64), Watched>,
+    errands: Vec<(Instant, Errand)>,
+    /// Until when the thread sleeps, if it does.
+    sleeps: Sleep,
     running: bool,
     closed: bool,
+}
+
+type Errand = Box<dyn FnOnce() + Send>;
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Sleep {
+    #[default]
+    Awake,
+    Until(Instant),
+    UntilWoken,
 }
 
 struct Watched {
@@ -50,6 +64,26 @@ impl Clock {
         let deadline = wall.and_then(|wall| started.checked_add(wall));
         let watched = Watched { cell: Arc::downgrade(cell), deadline, cpu };
         let Some(at) = watched.next_look(Duration::ZERO) else { return Ok(Watch(None)) };
+        let mut state = self.running()?;
+        state.watched.insert((at, cell.id), watched);
+        self.look_at(at, state);
+        Ok(Watch(Some((Arc::downgrade(&self.0), cell.id, at))))
+    }
+
+    /// Runs `errand`, which is short, at that time or a little later. It is forgotten if the clock ends before.
+    pub(crate) fn later(
+        &self,
+        at: Instant,
+        errand: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<()> {
+        let mut state = self.running()?;
+        state.errands.push((at, Box::new(errand)));
+        self.look_at(at, state);
+        Ok(())
+    }
+
+    /// The state, with the thread started.
+    fn running(&self) -> std::io::Result<MutexGuard<'_, State>> {
         let mut state = self.0.state.lock();
         if !state.running {
             let inner = Arc::clone(&self.0);
@@ -59,14 +93,22 @@ impl Clock {
                 .spawn(move || inner.run())?;
             state.running = true;
         }
-        let is_first = state.watched.first_key_value().is_none_or(|((first, _), _)| at < *first);
-        state.watched.insert((at, cell.id), watched);
-        drop(state);
-        // Most cells are given the same time, and come after those before them: the clock sleeps on.
-        if is_first {
+        Ok(state)
+    }
+
+    /// Has the thread look at what is due at that time.
+    fn look_at(&self, at: Instant, mut state: MutexGuard<'_, State>) {
+        let is_late = match state.sleeps {
+            Sleep::Awake => false,
+            // Most cells are given the same time, and come after those before them, which may be gone: the clock sleeps on.
+            Sleep::Until(until) => at < until,
+            Sleep::UntilWoken => true,
+        };
+        if is_late {
+            state.sleeps = Sleep::Awake;
+            drop(state);
             self.0.changed.notify_one();
         }
-        Ok(Watch(Some((Arc::downgrade(&self.0), cell.id, at))))
     }
 }
 
@@ -128,20 +170,36 @@ impl Inner {
     fn run(&self) {
         let mut state = self.state.lock();
         while !state.closed {
-            let Some((&(at, id), _)) = state.watched.first_key_value() else {
-                self.changed.wait(&mut state);
-                continue;
-            };
-            if at > Instant::now() {
-                self.changed.wait_until(&mut state, at);
+            let now = Instant::now();
+            if let Some(index) = state.errands.iter().position(|(at, _)| *at <= now) {
+                let (_, errand) = state.errands.swap_remove(index);
+                MutexGuard::unlocked(&mut state, errand);
                 continue;
             }
-            // Under the lock: a cell that ends meanwhile waits with taking itself off the list.
-            if let Some(watched) = state.watched.remove(&(at, id))
-                && let Some(next) = watched.look()
+            let first = state.watched.first_key_value().map(|(key, _)| *key);
+            if let Some((at, id)) = first
+                && at <= now
             {
-                state.watched.insert((next, id), watched);
+                // Under the lock: a cell that ends meanwhile waits with taking itself off the list.
+                if let Some(watched) = state.watched.remove(&(at, id))
+                    && let Some(next) = watched.look()
+                {
+                    state.watched.insert((next, id), watched);
+                }
+                continue;
             }
+            let errands = state.errands.iter().map(|(at, _)| *at);
+            match errands.chain(first.map(|(at, _)| at)).min() {
+                Some(at) => {
+                    state.sleeps = Sleep::Until(at);
+                    self.changed.wait_until(&mut state, at);
+                }
+                None => {
+                    state.sleeps = Sleep::UntilWoken;
+                    self.changed.wait(&mut state);
+                }
+            }
+            state.sleeps = Sleep::Awake;
         }
     }
 }

@@ -127,8 +127,15 @@ impl Engine {
             // They are taken as fast as they are made.
             self.refill();
         } else {
-            // To start a thread, which makes an isolate beside the cell, costs the cell half of its time.
-            worker.owes_another(self.clone());
+            // To start a thread, which makes an isolate beside the cell, costs the cell more than its own time. Where that cannot be put
+            // off, whoever takes the next one sees to it.
+            let engine = Arc::downgrade(&self.0);
+            let refill = move || {
+                if let Some(inner) = engine.upgrade() {
+                    Engine(inner).refill();
+                }
+            };
+            let _ = self.0.clock.later(Instant::now() + MAKING_TIME, refill);
         }
         Ok(worker)
     }

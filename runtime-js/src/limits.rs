@@ -226,13 +226,22 @@ impl HeapGuard {
     pub(crate) fn spent(&self, isolate: &mut v8::Isolate) -> bool {
         self.exceeded().is_some()
             || self.is_loose.load(Ordering::Relaxed)
-            || held(isolate) + self.buffers.load(Ordering::Relaxed) > self.kept_bytes()
+            || self.held_bytes(isolate) > self.kept_bytes()
+    }
+
+    /// Whether the isolate holds about as much as one that is kept may.
+    pub(crate) fn is_modest(&self, isolate: &mut v8::Isolate) -> bool {
+        self.held_bytes(isolate) <= self.kept_bytes() * 2
     }
 
     /// Whether there is room for one more cell, as far as is known without looking.
     pub(crate) fn is_roomy(&self) -> bool {
         let held = self.heap.load(Ordering::Relaxed) + self.buffers.load(Ordering::Relaxed);
         held <= self.kept_bytes() && !self.is_loose.load(Ordering::Relaxed)
+    }
+
+    fn held_bytes(&self, isolate: &mut v8::Isolate) -> usize {
+        held(isolate) + self.buffers.load(Ordering::Relaxed)
     }
 
     fn kept_bytes(&self) -> usize {

@@ -12,7 +12,7 @@ use crate::{
     CellSpec, EventSink, Usage,
     cell::{Interrupt, Lying, Shared},
     clock::Watch,
-    engine::{Engine, initialize_v8},
+    engine::initialize_v8,
     home::{After, Home},
     limits::{HeapGuard, Tenure},
     meter::Meter,
@@ -37,8 +37,6 @@ struct Inner {
     /// that has just come to rest cannot hit the next.
     running: Mutex<Option<u64>>,
     isolate: OnceLock<v8::IsolateHandle>,
-    /// The engine whose stock it was taken from, until that is told to fill up.
-    owed: Mutex<Option<Engine>>,
 }
 
 #[derive(Default)]
@@ -116,7 +114,6 @@ impl Worker {
             changed: Condvar::new(),
             running: Mutex::new(None),
             isolate: OnceLock::new(),
-            owed: Mutex::new(None),
         }));
         let thread = worker.clone();
         std::thread::Builder::new()
@@ -126,14 +123,13 @@ impl Worker {
                 let mut thread = Thread::new(thread);
                 settle(&mut thread);
                 thread.main();
+                if thread.lingers {
+                    std::thread::sleep(LINGER_TIME);
+                }
+                drop(thread);
                 trim::in_a_moment();
             })?;
         Ok(worker)
-    }
-
-    /// It was taken from the engine's stock, which fills up when the first cell has had a turn.
-    pub(crate) fn owes_another(&self, engine: Engine) {
-        *self.0.owed.lock() = Some(engine);
     }
 
     /// Whether both are one worker.
@@ -314,6 +310,8 @@ struct Thread {
     is_listed: bool,
     /// Whether cells here take their time when they run.
     is_slow: bool,
+    /// Whether its end has time.
+    lingers: bool,
 }
 
 impl Thread {
@@ -338,10 +336,11 @@ impl Thread {
             untidy: None,
             is_listed: false,
             is_slow: false,
+            lingers: false,
         }
     }
 
-    fn main(mut self) {
+    fn main(&mut self) {
         loop {
             let due = self.residents.iter().filter_map(|cell| Some((cell.due()?, cell.id()))).min();
             let room = self.room();
@@ -365,9 +364,6 @@ impl Thread {
             // Nothing that runs from here on was meant.
             self.isolate.cancel_terminate_execution();
             let goes_on = ended.is_none_or(|(index, ended)| self.end(index, ended));
-            if let Some(engine) = self.worker.0.owed.lock().take() {
-                engine.refill();
-            }
             if !goes_on {
                 return;
             }
@@ -507,6 +503,7 @@ impl Thread {
             return true;
         }
         let is_good = self.cells < MAX_CELLS_PER_ISOLATE && !self.guard.spent(&mut self.isolate);
+        self.lingers = !is_good && self.guard.is_modest(&mut self.isolate);
         let mut after = home.after_last_cell(&self.worker, is_good);
         self.is_listed = false;
         ending.tell();
@@ -541,6 +538,10 @@ const UNTIDY_TIME: Duration = Duration::from_secs(1);
 
 /// An isolate in which something computed for so long at once takes no more cells before those in it have ended.
 const SLOW_TURN: Duration = Duration::from_millis(50);
+
+/// How long an isolate that is full stays before it ends: that takes a millisecond of a core and some of the memory map's lock, and so does
+/// the one that replaces it. The cells that come meanwhile had to wait for both at once.
+const LINGER_TIME: Duration = Duration::from_millis(10);
 
 /// An isolate's compiled code and metadata grow a little with every cell; past this many a new one is cheaper.
 const MAX_CELLS_PER_ISOLATE: u32 = 500;
