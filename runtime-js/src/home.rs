@@ -234,13 +234,18 @@ impl Home {
         let mut state = self.state.lock();
         let index = state.idle.iter().position(|other| other.is(worker))?;
         state.idle.swap_remove(index);
-        let is_spare = self.warm_heap_bytes == Some(worker.heap_bytes()) || !state.idle.is_empty();
+        let is_spare = self.has_others_ready(worker.heap_bytes()) || !state.idle.is_empty();
         if is_spare {
             IDLE_WORKERS.fetch_sub(1, Ordering::Relaxed);
         } else {
             state.making.push(worker.heap_bytes());
         }
         Some(is_spare)
+    }
+
+    /// Whether workers with that heap limit are kept ready for whatever tenant comes.
+    pub(crate) fn has_others_ready(&self, heap_bytes: usize) -> bool {
+        self.warm_heap_bytes == Some(heap_bytes)
     }
 
     /// Hears of a worker that has made its realm, or has cleared up.

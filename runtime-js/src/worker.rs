@@ -503,7 +503,9 @@ impl Thread {
             return true;
         }
         let is_good = self.cells < MAX_CELLS_PER_ISOLATE && !self.guard.spent(&mut self.isolate);
-        self.lingers = !is_good && self.guard.is_modest(&mut self.isolate);
+        self.lingers = !is_good
+            && home.has_others_ready(self.worker.heap_bytes())
+            && self.guard.is_modest(&mut self.isolate);
         let mut after = home.after_last_cell(&self.worker, is_good);
         self.is_listed = false;
         ending.tell();
