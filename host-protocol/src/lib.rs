@@ -53,6 +53,7 @@ pub use frame::{EncodeError, FrameDecoder, FrameError, HEADER_LEN, MAX_FRAME_LEN
 pub use hello::{Hello, HelloError, ProtocolVersion, SupportedVersions, VersionsError};
 pub use ids::{CellId, DelegateId, IdError, RequestId, SessionId};
 pub use json::Json;
+pub use long::LongFrame;
 pub use negotiation::{HostOffer, Negotiated, NotNegotiated, ReadyError, Rejection, negotiate};
 pub use operation::{
     CellExecutionLimits, DEFAULT_YIELD_TIME_MS, ExecuteRequest, Operation, OutputTokens,
@@ -80,6 +81,7 @@ mod head;
 mod hello;
 mod ids;
 mod json;
+mod long;
 mod negotiation;
 mod operation;
 mod order;

@@ -416,7 +416,7 @@ impl Handed {
             }
             match self.outbox.next_batch().await {
                 Some(Batch::Messages(batch)) => self.batch = batch,
-                Some(Batch::Frames(_)) => {}
+                Some(Batch::Frames(_) | Batch::Long(_)) => {}
                 None => return Err(Lost::Closed),
             }
         }

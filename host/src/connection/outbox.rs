@@ -1,8 +1,8 @@
 //! What a connection has to send and has not sent yet.
 
-use std::{collections::VecDeque, mem, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
-use codemode_host_protocol::{EncodeError, HostToClient, encode_frame};
+use codemode_host_protocol::{EncodeError, HostToClient, LongFrame, encode_frame};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -14,6 +14,7 @@ use crate::connection::ConnectionEnd;
 /// costs is bounded: [`Outbox::room`] holds back what can wait, and a client that leaves more unread than [`LIMITS`]
 /// allow loses its connection.
 pub(crate) struct Outbox {
+    form: Form,
     limits: Limits,
     state: Mutex<State>,
     /// Something was pushed, or there will be nothing more.
@@ -25,7 +26,7 @@ pub(crate) struct Outbox {
 }
 
 struct State {
-    queue: Batch,
+    queue: VecDeque<Batch>,
     /// Bytes pushed and not written, those that the writer has taken included.
     queued: usize,
     finished: bool,
@@ -36,24 +37,34 @@ struct State {
 pub(crate) enum Batch {
     /// Frames, one after another.
     Frames(Vec<u8>),
+    /// One frame.
+    Long(LongFrame),
     /// The messages themselves, for a client in this process.
     Messages(VecDeque<HostToClient>),
+}
+
+/// In what form a client takes messages.
+#[derive(Clone, Copy)]
+enum Form {
+    Frames,
+    Messages,
 }
 
 impl Outbox {
     /// For a client that takes frames.
     pub(crate) fn of_frames() -> Arc<Outbox> {
-        Outbox::new(Batch::Frames(Vec::new()), LIMITS)
+        Outbox::new(Form::Frames, LIMITS)
     }
 
     /// For a client in this process.
     pub(crate) fn of_messages() -> Arc<Outbox> {
-        Outbox::new(Batch::Messages(VecDeque::new()), LIMITS)
+        Outbox::new(Form::Messages, LIMITS)
     }
 
-    fn new(queue: Batch, limits: Limits) -> Arc<Outbox> {
-        let state = State { queue, queued: 0, finished: false, overflow: false };
+    fn new(form: Form, limits: Limits) -> Arc<Outbox> {
+        let state = State { queue: VecDeque::new(), queued: 0, finished: false, overflow: false };
         Arc::new(Outbox {
+            form,
             limits,
             state: Mutex::new(state),
             pushed: Notify::new(),
@@ -80,7 +91,7 @@ impl Outbox {
             self.overflowed.notify_one();
             return Ok(());
         }
-        let bytes = state.queue.append(message)?;
+        let bytes = append(&mut state.queue, self.form, message)?;
         state.queued += bytes;
         drop(state);
         self.pushed.notify_one();
@@ -129,8 +140,8 @@ impl Outbox {
         loop {
             {
                 let mut state = self.state.lock();
-                if !state.queue.is_empty() {
-                    return Some(state.queue.take());
+                if let Some(batch) = state.queue.pop_front() {
+                    return Some(batch);
                 }
                 if state.finished {
                     return None;
@@ -149,38 +160,39 @@ impl Outbox {
     }
 }
 
-impl Batch {
-    /// Appends a message; how many bytes that takes.
-    fn append(&mut self, message: HostToClient) -> Result<usize, EncodeError> {
-        match self {
-            Batch::Frames(bytes) => {
-                let before = bytes.len();
-                encode_frame(&message, bytes)?;
-                Ok(bytes.len() - before)
-            }
-            // The dispatcher at the other end never waits, so what is in the queue is on its way out.
-            Batch::Messages(messages) => {
-                messages.push_back(message);
-                Ok(0)
-            }
+/// Appends a message; how many bytes that takes.
+fn append(
+    queue: &mut VecDeque<Batch>,
+    form: Form,
+    message: HostToClient,
+) -> Result<usize, EncodeError> {
+    match (form, queue.back_mut()) {
+        // The dispatcher at the other end never waits, so what is in the queue is on its way out.
+        (Form::Messages, Some(Batch::Messages(messages))) => {
+            messages.push_back(message);
+            Ok(0)
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Batch::Frames(bytes) => bytes.is_empty(),
-            Batch::Messages(messages) => messages.is_empty(),
+        (Form::Messages, _) => {
+            queue.push_back(Batch::Messages(VecDeque::from([message])));
+            Ok(0)
         }
-    }
-
-    fn clear(&mut self) {
-        drop(self.take());
-    }
-
-    fn take(&mut self) -> Batch {
-        match self {
-            Batch::Frames(bytes) => Batch::Frames(mem::take(bytes)),
-            Batch::Messages(messages) => Batch::Messages(mem::take(messages)),
+        (Form::Frames, _) if LongFrame::is_due(&message) => {
+            let frame = LongFrame::new(message)?;
+            let len = frame.len_bytes();
+            queue.push_back(Batch::Long(frame));
+            Ok(len)
+        }
+        (Form::Frames, Some(Batch::Frames(bytes))) => {
+            let before = bytes.len();
+            encode_frame(&message, bytes)?;
+            Ok(bytes.len() - before)
+        }
+        (Form::Frames, _) => {
+            let mut bytes = Vec::new();
+            encode_frame(&message, &mut bytes)?;
+            let len = bytes.len();
+            queue.push_back(Batch::Frames(bytes));
+            Ok(len)
         }
     }
 }
@@ -226,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_does_not_read_is_bounded() {
         let limits = Limits { roomy: 1_000, queued: 2_000 };
-        let outbox = Outbox::new(Batch::Frames(Vec::new()), limits);
+        let outbox = Outbox::new(Form::Frames, limits);
         let push = || {
             let result = Answer::error("x".repeat(900));
             outbox.push(HostToClient::OperationResponse { id: RequestId(1), result }).unwrap();

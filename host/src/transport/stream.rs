@@ -55,20 +55,37 @@ async fn write_frames(
     mut writer: impl AsyncWrite + Unpin,
 ) -> Result<(), ConnectionEnd> {
     while let Some(batch) = outbox.next_batch().await {
-        let Batch::Frames(bytes) = batch else { continue };
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let len = writer.write(rest).await.map_err(write_failed)?;
-            if len == 0 {
-                return Err(write_failed(io::ErrorKind::WriteZero.into()));
+        match batch {
+            Batch::Frames(bytes) => write_bytes(&outbox, &mut writer, &bytes).await?,
+            Batch::Long(mut frame) => {
+                let mut part = Vec::new();
+                while frame.next_part(&mut part) {
+                    write_bytes(&outbox, &mut writer, &part).await?;
+                    part.clear();
+                }
             }
-            outbox.wrote(len);
-            rest = &rest[len..];
+            Batch::Messages(_) => {}
         }
         writer.flush().await.map_err(write_failed)?;
     }
     // A client that waits for the end of the stream sees it now, and not when the process ends.
     let _ = writer.shutdown().await;
+    Ok(())
+}
+
+async fn write_bytes(
+    outbox: &Outbox,
+    writer: &mut (impl AsyncWrite + Unpin),
+    mut rest: &[u8],
+) -> Result<(), ConnectionEnd> {
+    while !rest.is_empty() {
+        let len = writer.write(rest).await.map_err(write_failed)?;
+        if len == 0 {
+            return Err(write_failed(io::ErrorKind::WriteZero.into()));
+        }
+        outbox.wrote(len);
+        rest = &rest[len..];
+    }
     Ok(())
 }
 

@@ -181,6 +181,12 @@ async fn write_messages(
         match batch {
             None => return Ok(()),
             Some(Batch::Frames(bytes)) => write_batch(&outbox, sink, bytes.into()).await?,
+            // A message goes out whole, with its length before it.
+            Some(Batch::Long(mut frame)) => {
+                let mut bytes = Vec::with_capacity(frame.len_bytes());
+                while frame.next_part(&mut bytes) {}
+                write_batch(&outbox, sink, bytes.into()).await?;
+            }
             Some(Batch::Messages(_)) => {}
         }
     }
