@@ -42,6 +42,7 @@ mod inbox;
 mod limits;
 mod meter;
 mod module;
+mod pages;
 mod realm;
 mod run;
 mod source;
@@ -50,7 +51,6 @@ mod stack;
 mod state;
 mod tenant;
 mod timers;
-mod trim;
 mod worker;
 
 #[cfg(test)]

@@ -16,10 +16,10 @@ use crate::{
     home::{After, Home},
     limits::{HeapGuard, Tenure},
     meter::Meter,
-    module,
+    module, pages,
     realm::Realm,
     run::{Ended, Resident, Turn},
-    stack, trim,
+    stack,
 };
 
 /// A thread with one isolate. Clones are the same worker.
@@ -127,7 +127,7 @@ impl Worker {
                     std::thread::sleep(LINGER_TIME);
                 }
                 drop(thread);
-                trim::in_a_moment();
+                pages::give_back_in_a_moment();
             })?;
         Ok(worker)
     }
@@ -411,7 +411,7 @@ impl Thread {
         if is_spare {
             return false;
         }
-        trim::now();
+        pages::give_back();
         let after = home.ready(&self.worker);
         self.go_on(after, home)
     }

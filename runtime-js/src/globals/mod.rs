@@ -2,7 +2,7 @@
 
 use codemode_host_protocol::{Budget, Json, LimitExceeded};
 
-use crate::state::CellState;
+use crate::{pages, state::CellState};
 
 mod content;
 mod control;
@@ -186,8 +186,28 @@ fn string(
         state.refuse_output(scope, text.length(), 1);
         return Err(Thrown);
     }
-    Ok(text.to_rust_string_lossy(scope))
+    Ok(copied(scope, text))
 }
+
+/// The text of a string. A long one that was put together from pieces is not put together in V8's heap first, which would be a second
+/// copy, in pages that are new.
+fn copied(scope: &v8::PinScope<'_, '_>, text: v8::Local<'_, v8::String>) -> String {
+    let length = text.length();
+    if length >= LONG_LEN && text.is_onebyte() {
+        let mut bytes = vec![0; length];
+        pages::in_large_pages(&mut bytes);
+        text.write_one_byte_v2(scope, 0, &mut bytes, v8::WriteFlags::empty());
+        // Beyond ASCII they are no UTF-8.
+        if bytes.is_ascii()
+            && let Ok(text) = String::from_utf8(bytes)
+        {
+            return text;
+        }
+    }
+    text.to_rust_string_lossy(scope)
+}
+
+const LONG_LEN: usize = 1 << 20;
 
 /// A string, or its first `max` UTF-16 code units and how many are missing.
 pub(crate) fn excerpt(

@@ -15,7 +15,7 @@ use codemode_host_protocol::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::lockdown::Report;
-use crate::{CallId, Limits, Outcome, TenantLimits, Usage, WhenStuck, catalog::Entry};
+use crate::{CallId, Limits, Outcome, TenantLimits, Usage, WhenStuck, catalog::Entry, pages};
 
 /// What an engine tells a worker.
 #[derive(Debug)]
@@ -387,6 +387,11 @@ impl<R: Read> FrameReader<R> {
                         true => (&mut frame.head, *head_len),
                         false => (&mut frame.body, *body_len),
                     };
+                    if part.len() >= MUCH_BYTES && part.capacity() < len {
+                        // Room alone: pages come with the bytes.
+                        part.reserve_exact(len - part.len());
+                        pages::in_large_pages(part.spare_capacity_mut());
+                    }
                     let taken = bytes.len().min(len - part.len());
                     part.extend_from_slice(&bytes[..taken]);
                     taken
@@ -489,6 +494,9 @@ const MAX_HEAD_BYTES: usize = 1 << 20;
 
 /// Read at once, and room made for a part before it has arrived.
 const READ_BYTES: usize = 64 << 10;
+
+/// Of a part that has come so far, the rest comes too.
+const MUCH_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,16 @@ fn plain_values_read_as_json() {
 }
 
 #[test]
+fn long_texts_are_shown_as_they_are() {
+    // A string of pieces, in each of the ways in which V8 keeps its characters; "\u{c3}\u{a9}" is "é" if its bytes are taken for UTF-8.
+    for piece in ["plain \n", "caf\u{e9} ", "\u{c3}\u{a9}", "\u{20ac} \u{1f600}"] {
+        let long = piece.repeat(600_000);
+        let shown = run(&format!("let s = {piece:?}.repeat(600_000); text(s); text('x' + s)"));
+        assert!(shown == format!("{long}\nx{long}\n"), "{piece:?}: {} bytes", shown.len());
+    }
+}
+
+#[test]
 fn what_json_has_no_word_for_is_readable() {
     shows("10n", expect![["10\n"]]);
     shows(
