@@ -229,6 +229,7 @@ impl Keeper {
             match message {
                 FromWorker::Ready { report } => {
                     let before = std::mem::replace(&mut self.worker.0.state.lock().ready, true);
+                    self.stock.ripens();
                     if let Some(told) = self.on_ready.filter(|_| !before) {
                         told(&report);
                     }

@@ -24,12 +24,13 @@ struct Inner {
     warm_heap_bytes: usize,
     stock: Arc<Stock>,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 /// What those who make processes and those who look after one know of each other.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
+    /// The pool's state is another, or one of its processes is ready.
+    changed: Condvar,
     /// When processes were last taken.
     taken: Mutex<VecDeque<Instant>>,
     /// Whether those to come shall have nothing in common with those before.
@@ -49,13 +50,8 @@ struct State {
 
 impl Pool {
     pub(crate) fn new(options: ProcessOptions, warm_heap_bytes: usize) -> Pool {
-        let inner = Inner {
-            options,
-            warm_heap_bytes,
-            stock: Arc::default(),
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        };
+        let inner =
+            Inner { options, warm_heap_bytes, stock: Arc::default(), state: Mutex::default() };
         Pool(Arc::new(inner))
     }
 
@@ -72,7 +68,7 @@ impl Pool {
     pub(crate) fn try_take(&self) -> Option<Remote> {
         let mut state = self.0.state.lock();
         let taken = take_living(&mut state.warm);
-        self.0.changed.notify_all();
+        self.0.stock.changed.notify_all();
         if taken.is_some() {
             self.0.stock.taken(Instant::now());
         }
@@ -84,7 +80,7 @@ impl Pool {
         self.run()?;
         let mut state = self.0.state.lock();
         state.waiting += 1;
-        self.0.changed.notify_all();
+        self.0.stock.changed.notify_all();
         let taken = loop {
             if let Some(worker) = take_living(&mut state.warm) {
                 break Ok(worker);
@@ -92,10 +88,10 @@ impl Pool {
             if let Some(failure) = state.failure.take() {
                 break Err(failure);
             }
-            self.0.changed.wait(&mut state);
+            self.0.stock.changed.wait(&mut state);
         };
         state.waiting -= 1;
-        self.0.changed.notify_all();
+        self.0.stock.changed.notify_all();
         self.0.stock.taken(Instant::now());
         taken
     }
@@ -122,7 +118,7 @@ impl Drop for Pool {
         for worker in state.warm.drain(..) {
             worker.disown();
         }
-        self.0.changed.notify_all();
+        self.0.stock.changed.notify_all();
     }
 }
 
@@ -131,18 +127,25 @@ impl Inner {
         let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
         let groups = groups.filter(|groups| groups.prepare().is_ok());
         let mut nursery = Nursery::new(&self.options, &self.stock);
+        let mut unready = Vec::new();
         let mut state = self.state.lock();
         while !state.closed {
             let missing = state.warm.len() < self.options.warm + state.waiting;
             if !missing || (state.failure.is_some() && state.waiting > 0) {
-                self.changed.wait(&mut state);
+                self.stock.changed.wait(&mut state);
                 continue;
             }
             if state.waiting == 0
                 && !state.warm.is_empty()
                 && let Some(until) = self.stock.settles(Instant::now())
             {
-                self.changed.wait_until(&mut state, until);
+                self.stock.changed.wait_until(&mut state, until);
+                continue;
+            }
+            unready.retain(|worker: &Remote| !worker.is_ready() && worker.load().is_some());
+            if state.waiting == 0 && !unready.is_empty() && self.stock.is_calm() {
+                // A limit, because who tells of the end of that does so without the state's lock.
+                self.stock.changed.wait_for(&mut state, SETTLE_TIME);
                 continue;
             }
             drop(state);
@@ -156,12 +159,15 @@ impl Inner {
             state = self.state.lock();
             match spawned {
                 Ok(worker) if state.closed => worker.disown(),
-                Ok(worker) => state.warm.push(worker),
+                Ok(worker) => {
+                    unready.push(worker.clone());
+                    state.warm.push(worker);
+                }
                 // Without somebody to tell, the next one who asks makes it try again.
-                Err(_) if state.waiting == 0 => self.changed.wait(&mut state),
+                Err(_) if state.waiting == 0 => self.stock.changed.wait(&mut state),
                 Err(error) => state.failure = Some(error),
             }
-            self.changed.notify_all();
+            self.stock.changed.notify_all();
         }
     }
 }
@@ -192,6 +198,19 @@ impl Stock {
         (is_rare && now < until).then_some(until)
     }
 
+    /// Whether they are taken at such a distance that each had better be made with nothing beside it: somebody may wait for it already.
+    fn is_calm(&self) -> bool {
+        let last = self.taken.lock();
+        let mut last = last.iter().rev();
+        let (Some(at), Some(before)) = (last.next(), last.next()) else { return true };
+        at.saturating_duration_since(*before) > CALM_TIME
+    }
+
+    /// One of the processes is ready.
+    pub(super) fn ripens(&self) {
+        self.changed.notify_all();
+    }
+
     /// Whether so many are taken that to make them anew for sessions which pause a little keeps a processor busy.
     pub(super) fn is_brisk(&self, now: Instant) -> bool {
         let last = self.taken.lock();
@@ -213,6 +232,10 @@ impl Stock {
 /// A first cell's, with room to spare.
 const SETTLE_TIME: Duration = Duration::from_millis(2);
 
+/// To make two at once takes each of them half as long again, and to make one after the other takes longer than a session that comes without a
+/// pause.
+const CALM_TIME: Duration = Duration::from_millis(20);
+
 /// So many in so long. To make one takes five milliseconds of a processor.
 const BRISK_TAKES: usize = 8;
 const BRISK_TIME: Duration = Duration::from_secs(1);
@@ -226,12 +249,14 @@ mod tests {
     #[test]
     fn demand_is_brisk_while_many_are_taken_in_a_short_time() {
         let (stock, start) = (Stock::default(), Instant::now());
+        assert!(stock.is_calm());
         let at = |millis: usize| start + Duration::from_millis(millis as u64);
         for n in 0..BRISK_TAKES {
             assert!(!stock.is_brisk(at(n)));
             stock.taken(at(n));
         }
         assert!(stock.is_brisk(at(BRISK_TAKES)));
+        assert!(!stock.is_calm());
         assert_eq!(stock.settles(at(BRISK_TAKES)), None);
         assert!(!stock.is_brisk(at(BRISK_TAKES) + BRISK_TIME));
         for n in 0..2 * BRISK_TAKES {
@@ -239,6 +264,7 @@ mod tests {
             assert_eq!(stock.settles(at(5000 + 200 * n)), Some(at(5000 + 200 * n) + SETTLE_TIME));
             assert_eq!(stock.settles(at(5000 + 200 * n) + SETTLE_TIME), None);
             assert!(!stock.is_brisk(at(5000 + 200 * n)));
+            assert!(stock.is_calm());
         }
     }
 }
