@@ -1,3 +1,5 @@
+//! Frames with long texts, written without being whole.
+
 use std::{collections::VecDeque, mem};
 
 use memchr::memmem;
@@ -9,9 +11,8 @@ use crate::{
     response::{Answer, OperationValue, RuntimeResponse, WaitOutcome},
 };
 
-/// A frame with long texts in it, which is escaped part by part as it is written, and never there as a whole.
-///
-/// The same bytes as [`encode_frame`] makes of the message, without a second copy of what a cell showed.
+/// A frame with long texts in it, which are escaped part by part as it is written: the same bytes as [`encode_frame`] makes of the message,
+/// without a second copy of what a cell showed.
 ///
 /// ```
 /// use codemode_host_protocol::{Answer, HostToClient, LongFrame, RequestId};
@@ -45,7 +46,7 @@ struct Piece {
 }
 
 impl LongFrame {
-    /// Whether the message holds a text for which this pays.
+    /// Whether the message holds a text for which this pays: an item of a cell's output of 128 KiB and more.
     pub fn is_due(message: &HostToClient) -> bool {
         let response = response(message);
         response.is_some_and(|response| response.content_items().iter().any(is_long))
@@ -67,7 +68,7 @@ impl LongFrame {
             let len = plain.len();
             return Ok(LongFrame { pieces: VecDeque::from([Piece::json(plain)]), len });
         };
-        let stands_in: usize = (0..texts.len()).map(|n| stand_in(n).1.len()).sum();
+        let stands_in: usize = (0..texts.len()).map(|n| stand_in_json(n).len()).sum();
         let quoted: usize = texts.iter().map(|(_, text)| escaped_len(text.as_bytes()) + 2).sum();
         let len = plain.len() - stands_in + quoted;
         if len - HEADER_LEN > MAX_FRAME_LEN {
@@ -80,7 +81,7 @@ impl LongFrame {
         for (n, ((_, text), at)) in texts.into_iter().zip(places).enumerate() {
             pieces.push_back(Piece::json([&plain[from..at], b"\""].concat()));
             pieces.push_back(Piece { bytes: text.into_bytes(), taken: 0, is_text: true });
-            from = at + stand_in(n).1.len();
+            from = at + stand_in_json(n).len();
             // The quote that ends the text goes with what follows.
             from -= 1;
         }
@@ -93,7 +94,8 @@ impl LongFrame {
         self.len
     }
 
-    /// Appends the next part of the frame, of some 64 KiB, to `buffer`. `false` when there was nothing left.
+    /// Appends the next part of the frame to `buffer`: 64 KiB at most before texts are escaped, which makes six bytes of one at most.
+    /// `false` when there was nothing left.
     pub fn next_part(&mut self, buffer: &mut Vec<u8>) -> bool {
         let most = buffer.len() + PART_LEN;
         let before = buffer.len();
@@ -154,7 +156,7 @@ fn items(message: &mut HostToClient) -> &mut [ContentItem] {
 /// The long texts with their places among the items, where something stands for them from here on.
 fn take_texts(items: &mut [ContentItem]) -> Vec<(usize, String)> {
     let long = items.iter_mut().enumerate().filter(|(_, item)| is_long(item));
-    let take = |(n, (place, item))| (place, mem::replace(payload(item), stand_in(n).0));
+    let take = |(n, (place, item))| (place, mem::replace(payload(item), stand_in(n)));
     long.enumerate().map(take).collect()
 }
 
@@ -176,22 +178,25 @@ fn payload(item: &mut ContentItem) -> &mut String {
     }
 }
 
-/// What stands for the n-th long text while the rest is encoded, and what that is as JSON.
-fn stand_in(n: usize) -> (String, String) {
-    (format!("\u{1}long text {n}"), format!("\"\\u0001long text {n}\""))
+/// What stands for the n-th long text while the rest is encoded.
+fn stand_in(n: usize) -> String {
+    format!("\u{1}long text {n}")
 }
 
-/// Where what stands for the texts is, if it stands there only.
-fn places(json: &[u8], texts: usize) -> Option<Vec<usize>> {
-    (0..texts)
-        .map(|n| {
-            let (_, stand_in) = stand_in(n);
-            let mut places = memmem::find_iter(json, &stand_in);
-            let place = places.next()?;
-            places.next().is_none().then_some(place)
-        })
-        .collect()
+/// The same as JSON.
+fn stand_in_json(n: usize) -> String {
+    format!("{STAND_IN}{n}\"")
 }
+
+/// Where what stands for the texts is, if it stands there only. Looks at each byte once, however many texts there are.
+fn places(json: &[u8], texts: usize) -> Option<Vec<usize>> {
+    let places: Vec<usize> = memmem::find_iter(json, STAND_IN).take(texts + 1).collect();
+    let is_there = |(n, &at): (usize, &usize)| json[at..].starts_with(stand_in_json(n).as_bytes());
+    (places.len() == texts && places.iter().enumerate().all(is_there)).then_some(places)
+}
+
+/// How each of them begins.
+const STAND_IN: &str = "\"\\u0001long text ";
 
 /// Appends `text` to `out` as it stands in a JSON string, as `serde_json` writes it.
 fn escape(text: &[u8], out: &mut Vec<u8>) {
@@ -274,13 +279,17 @@ mod tests {
     use super::*;
     use crate::ids::{CellId, RequestId};
 
-    fn message(items: Vec<ContentItem>) -> HostToClient {
-        let value = RuntimeResponse::Yielded {
+    fn yielded(items: Vec<ContentItem>) -> RuntimeResponse {
+        RuntimeResponse::Yielded {
             cell_id: CellId::new("1"),
             content_items: items,
             code_mode_host_duration_ns: 1,
-        };
-        HostToClient::ExecuteInitialResponse { id: RequestId(7), result: Answer::ok(value) }
+        }
+    }
+
+    fn message(items: Vec<ContentItem>) -> HostToClient {
+        let result = Answer::ok(yielded(items));
+        HostToClient::ExecuteInitialResponse { id: RequestId(7), result }
     }
 
     fn check(message: HostToClient) {
@@ -322,10 +331,42 @@ mod tests {
     #[test]
     fn who_shows_what_stands_for_a_text_confuses_nobody() {
         let long = || ContentItem::text("x\n".repeat(LONG_LEN));
-        let same = || ContentItem::text(stand_in(0).0);
+        let same = || ContentItem::text(stand_in(0));
         check(message(vec![same(), long()]));
         check(message(vec![long(), same(), long()]));
-        check(message(vec![long(), ContentItem::text(stand_in(0).1), long()]));
+        check(message(vec![long(), ContentItem::text(stand_in_json(0)), long()]));
+    }
+
+    #[test]
+    fn whatever_shows_it_in_whatever_response() {
+        let url = || format!("data:image/png;base64,{}", "AAAA".repeat(LONG_LEN / 4));
+        let items = vec![
+            ContentItem::InputImage { image_url: url(), detail: None },
+            ContentItem::text("short"),
+            ContentItem::InputAudio { audio_url: url() },
+        ];
+        let terminated = RuntimeResponse::Terminated {
+            cell_id: CellId::new("1"),
+            content_items: items.clone(),
+            code_mode_host_duration_ns: 1,
+        };
+        let result = RuntimeResponse::Result {
+            cell_id: CellId::new("1"),
+            content_items: items.clone(),
+            error_text: Some("\u{1}long text 0".repeat(LONG_LEN)),
+            limit_exceeded: None,
+            result_buffered_for_ns: 0,
+            code_mode_host_duration_ns: 1,
+        };
+        for response in [yielded(items), terminated, result] {
+            let outcome = WaitOutcome::LiveCell(response.clone());
+            let result = Answer::ok(OperationValue::WaitCompleted { outcome });
+            let waited = HostToClient::OperationResponse { id: RequestId(7), result };
+            assert!(LongFrame::is_due(&waited));
+            check(waited);
+            let result = Answer::ok(response);
+            check(HostToClient::ExecuteInitialResponse { id: RequestId(7), result });
+        }
     }
 
     #[test]

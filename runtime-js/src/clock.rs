@@ -1,4 +1,4 @@
-//! Ends cells that run, or compute, for longer than they may; and does what has time.
+//! Ends cells that run, or compute, for longer than they may; and does what others have no time for.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -10,8 +10,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::cell::{Shared, Stop};
 
-/// One thread that stops cells at their deadlines, and starts what is better started a little later; started with the first of
-/// either.
+/// One thread that stops cells at their deadlines, and runs errands; started with the first of either.
 #[derive(Default)]
 pub(crate) struct Clock(Arc<Inner>);
 
@@ -25,7 +24,7 @@ struct Inner {
 struct State {
     /// By the time at which they have to be looked at, and by the cell's id.
     watched: BTreeMap<(Instant, u64), Watched>,
-    errands: Vec<(Instant, Errand)>,
+    errands: Vec<Errand>,
     /// Until when the thread sleeps, if it does.
     sleeps: Sleep,
     running: bool,
@@ -34,7 +33,7 @@ struct State {
 
 type Errand = Box<dyn FnOnce() + Send>;
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default)]
 enum Sleep {
     #[default]
     Awake,
@@ -70,15 +69,11 @@ impl Clock {
         Ok(Watch(Some((Arc::downgrade(&self.0), cell.id, at))))
     }
 
-    /// Runs `errand`, which is short, at that time or a little later. It is forgotten if the clock ends before.
-    pub(crate) fn later(
-        &self,
-        at: Instant,
-        errand: impl FnOnce() + Send + 'static,
-    ) -> std::io::Result<()> {
+    /// Has the clock's thread run `errand`, which must be short. It is forgotten if the clock ends before.
+    pub(crate) fn run(&self, errand: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let mut state = self.running()?;
-        state.errands.push((at, Box::new(errand)));
-        self.look_at(at, state);
+        state.errands.push(Box::new(errand));
+        self.look_at(Instant::now(), state);
         Ok(())
     }
 
@@ -171,11 +166,6 @@ impl Inner {
         let mut state = self.state.lock();
         while !state.closed {
             let now = Instant::now();
-            if let Some(index) = state.errands.iter().position(|(at, _)| *at <= now) {
-                let (_, errand) = state.errands.swap_remove(index);
-                MutexGuard::unlocked(&mut state, errand);
-                continue;
-            }
             let first = state.watched.first_key_value().map(|(key, _)| *key);
             if let Some((at, id)) = first
                 && at <= now
@@ -188,9 +178,12 @@ impl Inner {
                 }
                 continue;
             }
-            let errands = state.errands.iter().map(|(at, _)| *at);
-            match errands.chain(first.map(|(at, _)| at)).min() {
-                Some(at) => {
+            if let Some(errand) = state.errands.pop() {
+                MutexGuard::unlocked(&mut state, errand);
+                continue;
+            }
+            match first {
+                Some((at, _)) => {
                     state.sleeps = Sleep::Until(at);
                     self.changed.wait_until(&mut state, at);
                 }
@@ -208,3 +201,46 @@ const CLOCK_STACK_BYTES: usize = 64 << 10;
 
 /// The processor time of a thread that runs lags behind by up to a tick of the kernel; so often it is looked at, at most.
 const MIN_LOOK: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn deadlines_and_errands_come_whatever_the_clock_sleeps_for() {
+        let clock = Clock::default();
+        let watch = |id, wall| {
+            let cell = Arc::new(Shared::new(id));
+            let watch = clock.watch(&cell, Instant::now(), Some(wall), None).unwrap();
+            (cell, watch)
+        };
+        let soon = Duration::from_millis(5);
+        let stops = |cell: &Shared| {
+            let start = Instant::now();
+            while cell.stopped().is_none() && start.elapsed() < PATIENCE {
+                std::thread::yield_now();
+            }
+            matches!(cell.stopped(), Some(Stop::Time))
+        };
+        for round in 0..3 {
+            let (cell, _watch) = watch(3 * round + 1, soon);
+            assert!(stops(&cell), "the clock slept for nothing");
+            let (long, _watch) = watch(3 * round + 2, 3 * PATIENCE);
+            let (cell, _watch) = watch(3 * round + 3, soon);
+            assert!(stops(&cell), "and for one that is later");
+            assert!(long.stopped().is_none());
+        }
+        let (told, hears) = std::sync::mpsc::channel();
+        clock.run(move || told.send(()).unwrap()).unwrap();
+        hears.recv_timeout(PATIENCE).unwrap();
+        let (gone, watched) = watch(10, soon);
+        drop(watched);
+        let (cell, _watch) = watch(11, 2 * soon);
+        assert!(stops(&cell), "and for one that is gone");
+        assert!(gone.stopped().is_none());
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+}

@@ -123,21 +123,29 @@ impl Engine {
             None => Worker::spawn(heap_bytes)?,
         };
         drop(warm);
+        if self.0.options.warm_isolates == 0 {
+            return Ok(worker);
+        }
         if last_taken.is_some_and(|at| at.elapsed() < MAKING_TIME) {
             // They are taken as fast as they are made.
             self.refill();
         } else {
-            // To start a thread, which makes an isolate beside the cell, costs the cell more than its own time. Where that cannot be put
-            // off, whoever takes the next one sees to it.
-            let engine = Arc::downgrade(&self.0);
-            let refill = move || {
-                if let Some(inner) = engine.upgrade() {
-                    Engine(inner).refill();
-                }
-            };
-            let _ = self.0.clock.later(Instant::now() + MAKING_TIME, refill);
+            // To start a thread, which makes an isolate beside the cell, costs the cell more than its own time.
+            worker.owes_another(self.clone());
         }
         Ok(worker)
+    }
+
+    /// Has what is missing started by a thread that nobody waits for.
+    pub(crate) fn refill_elsewhere(&self) {
+        let engine = Arc::downgrade(&self.0);
+        let refill = move || {
+            if let Some(inner) = engine.upgrade() {
+                Engine(inner).refill();
+            }
+        };
+        // Without that thread, whoever takes the next one sees to it.
+        let _ = self.0.clock.run(refill);
     }
 
     /// Starts what is missing. A thread that cannot be had now is asked for again by the next cell.

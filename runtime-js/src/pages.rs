@@ -40,31 +40,36 @@ pub(crate) fn give_back() {
     }
 }
 
-/// Asks for large pages under memory that is about to be written to for the first time: with small ones 60 MB are 15,000 faults, which take
-/// longer than what is written.
+/// Asks for large pages under much memory that is about to be written to for the first time: with small ones 60 MB are 15,000 faults, which
+/// take longer than what is written. What is less than [`LEAST_BYTES`] is left as it is.
 pub(crate) fn in_large_pages<T>(fresh: &mut [T]) {
     #[cfg(target_os = "linux")]
-    {
-        let page = rustix::param::page_size();
-        let (start, len) = (fresh.as_mut_ptr().cast::<u8>(), size_of_val(fresh));
-        let before = start.align_offset(page);
-        let len = len.saturating_sub(before) / page * page;
-        if len < LARGE_PAGE_BYTES {
-            return;
-        }
-        // SAFETY: `before + len` bytes are within the slice, which is borrowed for writing, and the advice changes none of them. A kernel
-        // without large pages refuses it.
+    if let Some(pages) = whole_pages(fresh) {
+        // SAFETY: the pages are within the slice, which is borrowed for writing, and the advice changes no byte. A kernel without large
+        // pages refuses it.
         unsafe {
-            libc::madvise(start.add(before).cast(), len, libc::MADV_HUGEPAGE);
+            libc::madvise(pages.as_mut_ptr().cast(), size_of_val(pages), libc::MADV_HUGEPAGE);
         }
     }
     #[cfg(not(target_os = "linux"))]
     let _ = fresh;
 }
 
-/// The smallest on common processors.
+/// The whole pages in it, if they are worth it.
 #[cfg(target_os = "linux")]
-const LARGE_PAGE_BYTES: usize = 2 << 20;
+fn whole_pages<T>(slice: &mut [T]) -> Option<&mut [T]> {
+    let (page, item) = (rustix::param::page_size(), size_of::<T>().max(1));
+    let before = slice.as_ptr().cast::<u8>().align_offset(page).div_ceil(item);
+    let inside = slice.get_mut(before..)?;
+    let pages = size_of_val(inside) / page;
+    let count = pages * page / item;
+    (pages * page >= LEAST_BYTES).then(|| &mut inside[..count])
+}
+
+/// From here on the C library gives each block a mapping of its own, which ends with it; below, the advice would hold for whoever has
+/// the memory next.
+#[cfg(target_os = "linux")]
+const LEAST_BYTES: usize = 32 << 20;
 
 /// How often it was asked for.
 static ASKED: AtomicU64 = AtomicU64::new(0);
@@ -102,15 +107,22 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
-    fn advice_is_for_what_is_there_alone() {
-        for len in [0, 1, 4095, 4096, LARGE_PAGE_BYTES, LARGE_PAGE_BYTES + 4096 + 1, 5 << 20] {
-            let mut bytes = vec![7; len];
-            in_large_pages(&mut bytes);
-            assert!(bytes.iter().all(|&byte| byte == 7));
-            let mut room: Vec<u64> = Vec::with_capacity(len);
-            in_large_pages(room.spare_capacity_mut());
+    fn whole_pages_of_much_memory_are_large() {
+        let page = rustix::param::page_size();
+        assert!(whole_pages::<u8>(&mut []).is_none());
+        assert!(whole_pages(&mut vec![0_u8; LEAST_BYTES - 1]).is_none());
+        let mut much = vec![0_u8; LEAST_BYTES + 3 * page + 1];
+        for skipped in [0, 1, page - 1, page] {
+            let slice = &mut much[skipped..];
+            let range = slice.as_ptr_range();
+            let pages = whole_pages(slice).unwrap().as_ptr_range();
+            assert_eq!((pages.start.addr() % page, pages.end.addr() % page), (0, 0));
+            assert!(range.start <= pages.start && pages.end <= range.end);
+            assert!(pages.start.addr() - range.start.addr() < page);
+            assert!(range.end.addr() - pages.end.addr() < page);
         }
+        in_large_pages(&mut much);
+        assert!(much.iter().all(|&byte| byte == 0));
     }
 
     /// How many of these addresses have a page. The kernel keeps a word for each page of the process, the highest bit of which tells.

@@ -12,7 +12,7 @@ use crate::{
     CellSpec, EventSink, Usage,
     cell::{Interrupt, Lying, Shared},
     clock::Watch,
-    engine::initialize_v8,
+    engine::{Engine, initialize_v8},
     home::{After, Home},
     limits::{HeapGuard, Tenure},
     meter::Meter,
@@ -37,6 +37,14 @@ struct Inner {
     /// that has just come to rest cannot hit the next.
     running: Mutex<Option<u64>>,
     isolate: OnceLock<v8::IsolateHandle>,
+    /// The engine whose stock it was taken from, until that is told to fill up.
+    owed: Mutex<Option<Debt>>,
+}
+
+/// An engine that has a worker less than it wants.
+struct Debt {
+    to: Engine,
+    since: Instant,
 }
 
 #[derive(Default)]
@@ -114,6 +122,7 @@ impl Worker {
             changed: Condvar::new(),
             running: Mutex::new(None),
             isolate: OnceLock::new(),
+            owed: Mutex::new(None),
         }));
         let thread = worker.clone();
         std::thread::Builder::new()
@@ -123,6 +132,7 @@ impl Worker {
                 let mut thread = Thread::new(thread);
                 settle(&mut thread);
                 thread.main();
+                thread.worker.pay();
                 if thread.lingers {
                     std::thread::sleep(LINGER_TIME);
                 }
@@ -130,6 +140,30 @@ impl Worker {
                 pages::give_back_in_a_moment();
             })?;
         Ok(worker)
+    }
+
+    /// It was taken from the engine's stock, which fills up when the worker has nothing else to do.
+    pub(crate) fn owes_another(&self, engine: Engine) {
+        *self.0.owed.lock() = Some(Debt { to: engine, since: Instant::now() });
+    }
+
+    fn pay(&self) {
+        if let Some(debt) = self.0.owed.lock().take() {
+            debt.to.refill();
+        }
+    }
+
+    /// Has others pay the debt if it is old.
+    fn pass_debt_on(&self) {
+        let mut owed = self.0.owed.lock();
+        if let Some(debt) = owed.take_if(|debt| debt.since.elapsed() > DEBT_TIME) {
+            debt.to.refill_elsewhere();
+        }
+    }
+
+    /// Until when to wait for something else to do before the debt is paid, if there is one.
+    fn pays_at(&self) -> Option<Instant> {
+        self.0.owed.lock().is_some().then(|| Instant::now() + REST_TIME)
     }
 
     /// Whether both are one worker.
@@ -214,6 +248,7 @@ impl Worker {
         room: Room,
         home: Option<&Arc<Home>>,
     ) -> Next {
+        let pays_at = self.pays_at();
         let mut state = self.0.state.lock();
         let next = loop {
             if let Some((job, home)) = state.job.take() {
@@ -247,7 +282,12 @@ impl Worker {
                 state = self.0.state.lock();
                 continue;
             }
-            match due.map(|(at, _)| at).or(untidy) {
+            if let Some(at) = pays_at
+                && at <= Instant::now()
+            {
+                return Next::Pay;
+            }
+            match due.map(|(at, _)| at).or(untidy).into_iter().chain(pays_at).min() {
                 Some(at) => drop(self.0.changed.wait_until(&mut state, at)),
                 None => self.0.changed.wait(&mut state),
             }
@@ -257,7 +297,7 @@ impl Worker {
         *self.0.running.lock() = match &next {
             Next::Begin(..) => Some(NOBODY),
             Next::GoOn(cell) => Some(*cell),
-            Next::Tidy | Next::Retire => None,
+            Next::Pay | Next::Tidy | Next::Retire => None,
         };
         next
     }
@@ -277,6 +317,8 @@ impl Worker {
 enum Next {
     Begin(Box<Job>, Arc<Home>),
     GoOn(u64),
+    /// There is time to see to the worker that is owed.
+    Pay,
     /// No cell has come for a while.
     Tidy,
     Retire,
@@ -347,6 +389,10 @@ impl Thread {
             self.list(room);
             let index = match self.worker.next(due, self.untidy, room, self.home.as_ref()) {
                 Next::Retire => return,
+                Next::Pay => {
+                    self.worker.pay();
+                    continue;
+                }
                 Next::Tidy => {
                     if self.tidy() {
                         continue;
@@ -364,6 +410,7 @@ impl Thread {
             // Nothing that runs from here on was meant.
             self.isolate.cancel_terminate_execution();
             let goes_on = ended.is_none_or(|(index, ended)| self.end(index, ended));
+            self.worker.pass_debt_on();
             if !goes_on {
                 return;
             }
@@ -537,6 +584,13 @@ pub(crate) const MAX_CELLS_AT_A_TIME: usize = 32;
 /// How long a worker waits for a cell until it gives back what the last ones left. Sixty short cells leave 15 MB; to collect that
 /// takes some milliseconds, which a cell in between would have to wait.
 const UNTIDY_TIME: Duration = Duration::from_secs(1);
+
+/// After the first cell of a worker that was kept ready, its thread rests for so long before it has another one made: to start a thread took a
+/// processor from the one that was to send the cell's result, for half a millisecond.
+const REST_TIME: Duration = Duration::from_micros(300);
+
+/// Where one cell follows the other, it leaves that to another thread, so long after it was taken.
+const DEBT_TIME: Duration = Duration::from_millis(2);
 
 /// An isolate in which something computed for so long at once takes no more cells before those in it have ended.
 const SLOW_TURN: Duration = Duration::from_millis(50);

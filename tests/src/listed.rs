@@ -68,8 +68,10 @@ impl Listed {
 impl Unlisted {
     /// Whether something of this conversation does not fit.
     pub fn concerns(&self, conversation: &str) -> bool {
+        // A pattern for all of them is no word about this one.
         let is_of = |line: &str| {
-            line.split_once(" | ").is_some_and(|(name, _)| glob::matches(name, conversation))
+            line.split_once(" | ")
+                .is_some_and(|(name, _)| name != "*" && glob::matches(name, conversation))
         };
         let pattern = |line: &str| line.split_once(": ").is_some_and(|(_, pattern)| is_of(pattern));
         self.surprising.iter().any(|line| line.starts_with(&format!("{conversation} | ")))

@@ -78,6 +78,11 @@ impl Outbox {
     /// # Errors
     /// When the message makes no frame; nothing is sent then.
     pub(crate) fn push(&self, message: HostToClient) -> Result<(), EncodeError> {
+        let next = match self.form {
+            // Before the lock is taken: it takes a while.
+            Form::Frames if LongFrame::is_due(&message) => Next::Long(LongFrame::new(message)?),
+            _ => Next::Short(message),
+        };
         let mut state = self.state.lock();
         if state.finished {
             return Ok(());
@@ -91,7 +96,7 @@ impl Outbox {
             self.overflowed.notify_one();
             return Ok(());
         }
-        let bytes = append(&mut state.queue, self.form, message)?;
+        let bytes = append(&mut state.queue, self.form, next)?;
         state.queued += bytes;
         drop(state);
         self.pushed.notify_one();
@@ -132,8 +137,7 @@ impl Outbox {
         }
     }
 
-    /// For the one writer: what was pushed since the last call, as soon as there is something. `None` when
-    /// there will be nothing more.
+    /// For the one writer: what was pushed and goes out next, as soon as there is something. `None` when there will be nothing more.
     ///
     /// Cancel safe.
     pub(crate) async fn next_batch(&self) -> Option<Batch> {
@@ -160,12 +164,22 @@ impl Outbox {
     }
 }
 
+/// What is pushed.
+enum Next {
+    Short(HostToClient),
+    Long(LongFrame),
+}
+
 /// Appends a message; how many bytes that takes.
-fn append(
-    queue: &mut VecDeque<Batch>,
-    form: Form,
-    message: HostToClient,
-) -> Result<usize, EncodeError> {
+fn append(queue: &mut VecDeque<Batch>, form: Form, next: Next) -> Result<usize, EncodeError> {
+    let message = match next {
+        Next::Long(frame) => {
+            let len = frame.len_bytes();
+            queue.push_back(Batch::Long(frame));
+            return Ok(len);
+        }
+        Next::Short(message) => message,
+    };
     match (form, queue.back_mut()) {
         // The dispatcher at the other end never waits, so what is in the queue is on its way out.
         (Form::Messages, Some(Batch::Messages(messages))) => {
@@ -175,12 +189,6 @@ fn append(
         (Form::Messages, _) => {
             queue.push_back(Batch::Messages(VecDeque::from([message])));
             Ok(0)
-        }
-        (Form::Frames, _) if LongFrame::is_due(&message) => {
-            let frame = LongFrame::new(message)?;
-            let len = frame.len_bytes();
-            queue.push_back(Batch::Long(frame));
-            Ok(len)
         }
         (Form::Frames, Some(Batch::Frames(bytes))) => {
             let before = bytes.len();
@@ -213,7 +221,9 @@ const LIMITS: Limits = Limits { roomy: 32 << 20, queued: 256 << 20 };
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use codemode_host_protocol::{Answer, DelegateId, RequestId};
+    use codemode_host_protocol::{
+        Answer, CellId, ContentItem, DelegateId, RequestId, RuntimeResponse,
+    };
 
     use super::*;
 
@@ -233,6 +243,39 @@ mod tests {
         let Some(Batch::Frames(bytes)) = outbox.next_batch().await else { panic!("no batch") };
         assert!(bytes.ends_with(b"\"id\":4}"));
         assert!(outbox.next_batch().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_long_message_keeps_its_place_and_its_bytes_count() {
+        let outbox = Outbox::new(Form::Frames, Limits { roomy: 1_000, queued: 10_000_000 });
+        let cancel = |id| HostToClient::DelegateCancel { id: DelegateId(id) };
+        let value = RuntimeResponse::Yielded {
+            cell_id: CellId::new("1"),
+            content_items: vec![ContentItem::text("x\n".repeat(200_000))],
+            code_mode_host_duration_ns: 1,
+        };
+        let long =
+            HostToClient::ExecuteInitialResponse { id: RequestId(2), result: Answer::ok(value) };
+        let mut expected = Vec::new();
+        for message in [cancel(1), long, cancel(3), cancel(4)] {
+            encode_frame(&message, &mut expected).unwrap();
+            outbox.push(message).unwrap();
+        }
+        outbox.finish();
+        assert_eq!(outbox.state.lock().queued, expected.len());
+        let (mut written, mut batches) = (Vec::new(), 0);
+        while let Some(batch) = outbox.next_batch().await {
+            batches += 1;
+            match batch {
+                Batch::Frames(bytes) => written.extend(bytes),
+                Batch::Long(mut frame) => while frame.next_part(&mut written) {},
+                Batch::Messages(_) => panic!("no frames"),
+            }
+        }
+        assert!(written == expected);
+        assert_eq!(batches, 3);
+        outbox.wrote(written.len());
+        assert_eq!(outbox.state.lock().queued, 0);
     }
 
     #[tokio::test]

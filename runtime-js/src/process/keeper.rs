@@ -229,8 +229,11 @@ impl Keeper {
             match message {
                 FromWorker::Ready { report } => {
                     let before = std::mem::replace(&mut self.worker.0.state.lock().ready, true);
+                    if before {
+                        continue;
+                    }
                     self.stock.ripens();
-                    if let Some(told) = self.on_ready.filter(|_| !before) {
+                    if let Some(told) = self.on_ready {
                         told(&report);
                     }
                 }

@@ -42,6 +42,8 @@ struct State {
     warm: Vec<Remote>,
     /// Who waits for a process.
     waiting: usize,
+    /// Whether one was asked for that nobody waits for, and there was none.
+    is_short: bool,
     /// Why the last process could not be started, for those who wait.
     failure: Option<io::Error>,
     started: bool,
@@ -68,6 +70,7 @@ impl Pool {
     pub(crate) fn try_take(&self) -> Option<Remote> {
         let mut state = self.0.state.lock();
         let taken = take_living(&mut state.warm);
+        state.is_short |= taken.is_none();
         self.0.stock.changed.notify_all();
         if taken.is_some() {
             self.0.stock.taken(Instant::now());
@@ -142,12 +145,16 @@ impl Inner {
                 self.stock.changed.wait_until(&mut state, until);
                 continue;
             }
-            unready.retain(|worker: &Remote| !worker.is_ready() && worker.load().is_some());
-            if state.waiting == 0 && !unready.is_empty() && self.stock.is_calm() {
+            unready.retain(|(worker, since): &(Remote, Instant)| {
+                !worker.is_ready() && worker.load().is_some() && since.elapsed() < MAKING_TIME
+            });
+            if state.waiting == 0 && !state.is_short && !unready.is_empty() && self.stock.is_calm()
+            {
                 // A limit, because who tells of the end of that does so without the state's lock.
                 self.stock.changed.wait_for(&mut state, SETTLE_TIME);
                 continue;
             }
+            state.is_short = false;
             drop(state);
             let spawned = Remote::spawn(
                 &self.options,
@@ -160,10 +167,10 @@ impl Inner {
             match spawned {
                 Ok(worker) if state.closed => worker.disown(),
                 Ok(worker) => {
-                    unready.push(worker.clone());
+                    unready.push((worker.clone(), Instant::now()));
                     state.warm.push(worker);
                 }
-                // Without somebody to tell, the next one who asks makes it try again.
+                // Without somebody to tell, the next one who asks makes it try again, or one of the others that gets ready.
                 Err(_) if state.waiting == 0 => self.stock.changed.wait(&mut state),
                 Err(error) => state.failure = Some(error),
             }
@@ -232,9 +239,12 @@ impl Stock {
 /// A first cell's, with room to spare.
 const SETTLE_TIME: Duration = Duration::from_millis(2);
 
-/// To make two at once takes each of them half as long again, and to make one after the other takes longer than a session that comes without a
-/// pause.
+/// Two that are made at once take half as long again each. But where sessions come faster than one can be made, which takes five milliseconds,
+/// or ten on a busy machine, both processors have to make some.
 const CALM_TIME: Duration = Duration::from_millis(20);
+
+/// One that is not ready after so long holds up no others.
+const MAKING_TIME: Duration = Duration::from_millis(50);
 
 /// So many in so long. To make one takes five milliseconds of a processor.
 const BRISK_TAKES: usize = 8;

@@ -387,9 +387,11 @@ impl<R: Read> FrameReader<R> {
                         true => (&mut frame.head, *head_len),
                         false => (&mut frame.body, *body_len),
                     };
-                    if part.len() >= MUCH_BYTES && part.capacity() < len {
-                        // Room alone: pages come with the bytes.
-                        part.reserve_exact(len - part.len());
+                    // Addresses alone: their pages come with the bytes. Where there are none for so much, it grows as it is filled.
+                    if part.len() >= MUCH_BYTES
+                        && part.capacity() < len
+                        && part.try_reserve_exact(len - part.len()).is_ok()
+                    {
                         pages::in_large_pages(part.spare_capacity_mut());
                     }
                     let taken = bytes.len().min(len - part.len());
@@ -495,7 +497,7 @@ const MAX_HEAD_BYTES: usize = 1 << 20;
 /// Read at once, and room made for a part before it has arrived.
 const READ_BYTES: usize = 64 << 10;
 
-/// Of a part that has come so far, the rest comes too.
+/// Of a part of which so much has come, the rest comes too.
 const MUCH_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
