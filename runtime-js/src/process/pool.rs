@@ -12,7 +12,12 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{ProcessOptions, cgroup::Groups, remote::Remote, zygote::Nursery};
+use super::{
+    ProcessOptions,
+    cgroup::Groups,
+    remote::{Childhood, Remote},
+    zygote::Nursery,
+};
 
 /// Makes worker processes, on a thread that lives as long as the pool: they end with it.
 #[derive(Debug)]
@@ -130,7 +135,7 @@ impl Inner {
         let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
         let groups = groups.filter(|groups| groups.prepare().is_ok());
         let mut nursery = Nursery::new(&self.options, &self.stock);
-        let mut unready = Vec::new();
+        let mut children = Vec::new();
         let mut state = self.state.lock();
         while !state.closed {
             let missing = state.warm.len() < self.options.warm + state.waiting;
@@ -145,10 +150,10 @@ impl Inner {
                 self.stock.changed.wait_until(&mut state, until);
                 continue;
             }
-            unready.retain(|(worker, since): &(Remote, Instant)| {
-                !worker.is_ready() && worker.load().is_some() && since.elapsed() < MAKING_TIME
+            children.retain(|(childhood, since): &(Childhood, Instant)| {
+                !childhood.is_over() && since.elapsed() < MAKING_TIME
             });
-            if state.waiting == 0 && !state.is_short && !unready.is_empty() && self.stock.is_calm()
+            if state.waiting == 0 && !state.is_short && !children.is_empty() && self.stock.is_calm()
             {
                 // A limit, because who tells of the end of that does so without the state's lock.
                 self.stock.changed.wait_for(&mut state, SETTLE_TIME);
@@ -167,7 +172,7 @@ impl Inner {
             match spawned {
                 Ok(worker) if state.closed => worker.disown(),
                 Ok(worker) => {
-                    unready.push((worker.clone(), Instant::now()));
+                    children.push((worker.childhood(), Instant::now()));
                     state.warm.push(worker);
                 }
                 // Without somebody to tell, the next one who asks makes it try again, or one of the others that gets ready.

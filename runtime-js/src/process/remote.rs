@@ -82,6 +82,18 @@ pub(crate) struct Refused {
     pub(crate) sink: Box<dyn EventSink>,
 }
 
+/// A process on its way to be ready.
+pub(super) struct Childhood(Weak<Inner>);
+
+impl Childhood {
+    pub(super) fn is_over(&self) -> bool {
+        self.0
+            .upgrade()
+            .map(Remote)
+            .is_none_or(|worker| worker.is_ready() || worker.load().is_none())
+    }
+}
+
 impl Remote {
     /// Makes a worker process and a thread that looks after it. The process ends with the thread that calls this.
     pub(super) fn spawn(
@@ -248,6 +260,11 @@ impl Remote {
     /// Whether it could run a cell at once.
     pub(crate) fn is_ready(&self) -> bool {
         self.0.state.lock().ready
+    }
+
+    /// Something by which to tell whether it still starts, and which does not keep it.
+    pub(super) fn childhood(&self) -> Childhood {
+        Childhood(Arc::downgrade(&self.0))
     }
 
     /// No tenant gives it cells any more.
