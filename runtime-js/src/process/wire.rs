@@ -15,7 +15,7 @@ use codemode_host_protocol::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::lockdown::Report;
-use crate::{CallId, Limits, Outcome, TenantLimits, Usage, WhenStuck, catalog::Entry, pages};
+use crate::{CallId, Limits, Outcome, TenantLimits, Usage, WhenStuck, catalog::Entry};
 
 /// What an engine tells a worker.
 #[derive(Debug)]
@@ -387,13 +387,6 @@ impl<R: Read> FrameReader<R> {
                         true => (&mut frame.head, *head_len),
                         false => (&mut frame.body, *body_len),
                     };
-                    // Addresses alone: their pages come with the bytes. Where there are none for so much, it grows as it is filled.
-                    if part.len() >= MUCH_BYTES
-                        && part.capacity() < len
-                        && part.try_reserve_exact(len - part.len()).is_ok()
-                    {
-                        pages::in_large_pages(part.spare_capacity_mut());
-                    }
                     let taken = bytes.len().min(len - part.len());
                     part.extend_from_slice(&bytes[..taken]);
                     taken
@@ -496,9 +489,6 @@ const MAX_HEAD_BYTES: usize = 1 << 20;
 
 /// Read at once, and room made for a part before it has arrived.
 const READ_BYTES: usize = 64 << 10;
-
-/// Of a part of which so much has come, the rest comes too.
-const MUCH_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
