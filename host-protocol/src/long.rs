@@ -8,7 +8,7 @@ use crate::{
     content::ContentItem,
     envelope::HostToClient,
     frame::{EncodeError, HEADER_LEN, MAX_FRAME_LEN, encode_frame},
-    response::{Answer, OperationValue, RuntimeResponse, WaitOutcome},
+    response::{Answer, OperationValue, RuntimeResponse},
 };
 
 /// A frame with long texts in it, which are escaped part by part as it is written: the same bytes as [`encode_frame`] makes of the message,
@@ -79,11 +79,10 @@ impl LongFrame {
         let mut pieces = VecDeque::new();
         let mut from = 0;
         for (n, ((_, text), at)) in texts.into_iter().zip(places).enumerate() {
-            pieces.push_back(Piece::json([&plain[from..at], b"\""].concat()));
+            // The quotes of what stands for the text become the text's.
+            pieces.push_back(Piece::json(plain[from..=at].to_vec()));
             pieces.push_back(Piece { bytes: text.into_bytes(), taken: 0, is_text: true });
-            from = at + stand_in_json(n).len();
-            // The quote that ends the text goes with what follows.
-            from -= 1;
+            from = at + stand_in_json(n).len() - 1;
         }
         pieces.push_back(Piece::json(plain.split_off(from)));
         Ok(LongFrame { pieces, len })
@@ -141,16 +140,10 @@ fn items(message: &mut HostToClient) -> &mut [ContentItem] {
         HostToClient::OperationResponse {
             result: Answer::Ok { value: OperationValue::WaitCompleted { outcome } },
             ..
-        } => match outcome {
-            WaitOutcome::LiveCell(response) | WaitOutcome::MissingCell(response) => response,
-        },
+        } => outcome.response_mut(),
         _ => return &mut [],
     };
-    match response {
-        RuntimeResponse::Result { content_items, .. }
-        | RuntimeResponse::Yielded { content_items, .. }
-        | RuntimeResponse::Terminated { content_items, .. } => content_items,
-    }
+    response.content_items_mut()
 }
 
 /// The long texts with their places among the items, where something stands for them from here on.
@@ -277,7 +270,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ids::{CellId, RequestId};
+    use crate::{
+        ids::{CellId, RequestId},
+        response::WaitOutcome,
+    };
 
     fn yielded(items: Vec<ContentItem>) -> RuntimeResponse {
         RuntimeResponse::Yielded {

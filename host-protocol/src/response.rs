@@ -185,6 +185,12 @@ impl WaitOutcome {
             WaitOutcome::LiveCell(response) | WaitOutcome::MissingCell(response) => response,
         }
     }
+
+    pub(crate) fn response_mut(&mut self) -> &mut RuntimeResponse {
+        match self {
+            WaitOutcome::LiveCell(response) | WaitOutcome::MissingCell(response) => response,
+        }
+    }
 }
 
 impl Decode for WaitOutcome {
@@ -265,6 +271,14 @@ impl RuntimeResponse {
 
     /// What the cell showed since its last response.
     pub fn content_items(&self) -> &[ContentItem] {
+        match self {
+            RuntimeResponse::Result { content_items, .. }
+            | RuntimeResponse::Yielded { content_items, .. }
+            | RuntimeResponse::Terminated { content_items, .. } => content_items,
+        }
+    }
+
+    pub(crate) fn content_items_mut(&mut self) -> &mut [ContentItem] {
         match self {
             RuntimeResponse::Result { content_items, .. }
             | RuntimeResponse::Yielded { content_items, .. }

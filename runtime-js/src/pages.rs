@@ -42,13 +42,13 @@ pub(crate) fn give_back() {
 
 /// Asks for large pages under much memory that is about to be written to for the first time: with small ones 60 MB are 15,000 faults, which
 /// take longer than what is written. What is less than [`LEAST_BYTES`] is left as it is.
-pub(crate) fn in_large_pages<T>(fresh: &mut [T]) {
+pub(crate) fn in_large_pages(fresh: &mut [u8]) {
     #[cfg(target_os = "linux")]
     if let Some(pages) = whole_pages(fresh) {
         // SAFETY: the pages are within the slice, which is borrowed for writing, and the advice changes no byte. A kernel without large
         // pages refuses it.
         unsafe {
-            libc::madvise(pages.as_mut_ptr().cast(), size_of_val(pages), libc::MADV_HUGEPAGE);
+            libc::madvise(pages.as_mut_ptr().cast(), pages.len(), libc::MADV_HUGEPAGE);
         }
     }
     #[cfg(not(target_os = "linux"))]
@@ -57,13 +57,12 @@ pub(crate) fn in_large_pages<T>(fresh: &mut [T]) {
 
 /// The whole pages in it, if they are worth it.
 #[cfg(target_os = "linux")]
-fn whole_pages<T>(slice: &mut [T]) -> Option<&mut [T]> {
-    let (page, item) = (rustix::param::page_size(), size_of::<T>().max(1));
-    let before = slice.as_ptr().cast::<u8>().align_offset(page).div_ceil(item);
+fn whole_pages(slice: &mut [u8]) -> Option<&mut [u8]> {
+    let page = rustix::param::page_size();
+    let before = slice.as_ptr().align_offset(page);
     let inside = slice.get_mut(before..)?;
-    let pages = size_of_val(inside) / page;
-    let count = pages * page / item;
-    (pages * page >= LEAST_BYTES).then(|| &mut inside[..count])
+    let len = inside.len() / page * page;
+    (len >= LEAST_BYTES).then(|| &mut inside[..len])
 }
 
 /// From here on the C library gives each block a mapping of its own, which ends with it; below, the advice would hold for whoever has
@@ -109,7 +108,7 @@ mod tests {
     #[test]
     fn whole_pages_of_much_memory_are_large() {
         let page = rustix::param::page_size();
-        assert!(whole_pages::<u8>(&mut []).is_none());
+        assert!(whole_pages(&mut []).is_none());
         assert!(whole_pages(&mut vec![0_u8; LEAST_BYTES - 1]).is_none());
         let mut much = vec![0_u8; LEAST_BYTES + 3 * page + 1];
         for skipped in [0, 1, page - 1, page] {
