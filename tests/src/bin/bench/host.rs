@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    process::{Child, ChildStdin, ChildStdout, Stdio},
+    process::{Child, ChildStdout, Stdio},
     time::{Duration, Instant},
 };
 
@@ -15,8 +15,8 @@ use crate::{error::Error, frames, rows::millis_since, subject::Subject};
 
 /// A host that runs, and the connection to it.
 pub(crate) struct Host {
+    /// With its standard input.
     child: Child,
-    stdin: ChildStdin,
     stdout: ChildStdout,
     decoder: FrameDecoder,
     buffer: Box<[u8]>,
@@ -55,12 +55,9 @@ impl Host {
         let began = Instant::now();
         let mut child =
             command.spawn().map_err(|e| Error::new(format!("cannot start {subject}: {e}")))?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Error::new("a child without pipes"));
-        };
+        let stdout = child.stdout.take().ok_or_else(no_pipe)?;
         let mut host = Host {
             child,
-            stdin,
             stdout,
             decoder: FrameDecoder::new(),
             buffer: vec![0; BUFFER_BYTES].into(),
@@ -70,6 +67,16 @@ impl Host {
         host.send(&hello)?;
         host.until(Kind::Ready)?;
         Ok((host, began.elapsed()))
+    }
+
+    /// Hangs up, and waits until the host has ended.
+    pub(crate) fn end(mut self) -> Result<(), Error> {
+        let status = self.child.wait()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Error::new(format!("the host ended with {status}")))
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -83,7 +90,8 @@ impl Host {
     }
 
     pub(crate) fn send(&mut self, frame: &[u8]) -> Result<(), Error> {
-        self.stdin.write_all(frame).map_err(|e| Error::new(format!("the host reads no more: {e}")))
+        let stdin = self.child.stdin.as_mut().ok_or_else(no_pipe)?;
+        stdin.write_all(frame).map_err(|e| Error::new(format!("the host reads no more: {e}")))
     }
 
     /// The next message.
@@ -169,6 +177,10 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn no_pipe() -> Error {
+    Error::new("a child without pipes")
 }
 
 fn decode(body: &[u8]) -> Result<Message, Error> {

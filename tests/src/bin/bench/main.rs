@@ -13,6 +13,7 @@ mod library;
 mod limit;
 mod machine;
 mod memory;
+mod order;
 mod page;
 mod peers;
 mod plot;
@@ -60,6 +61,9 @@ struct Arguments {
     /// Count the instructions of hot paths under valgrind, instead of measuring
     #[arg(long, conflicts_with_all = ["rows", "growth"])]
     counts: bool,
+    /// See which functions a start runs, and where they are in the program, instead of measuring
+    #[arg(long, conflicts_with_all = ["rows", "growth", "counts"])]
+    order: bool,
     /// How many times each row is measured
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -69,7 +73,7 @@ struct Arguments {
     /// One more argument for `codemode host`
     #[arg(long = "host-arg", value_name = "ARG", allow_hyphen_values = true)]
     host_args: Vec<String>,
-    /// Write the table into docs/performance.md, and docs/performance.json beside it
+    /// Write what was measured into docs/performance.md, and docs/performance.json beside it; the order into host/link-order.txt
     #[arg(long)]
     save: bool,
     /// Name the rows and stop
@@ -132,6 +136,9 @@ fn run(arguments: Arguments) -> Result<(), Error> {
     if arguments.counts {
         return count(&arguments);
     }
+    if arguments.order {
+        return order(&arguments);
+    }
     if arguments.growth {
         return measure_growth(&arguments);
     }
@@ -178,11 +185,32 @@ fn run(arguments: Arguments) -> Result<(), Error> {
     Ok(())
 }
 
+fn order(arguments: &Arguments) -> Result<(), Error> {
+    if !has_valgrind() {
+        return Ok(());
+    }
+    let order = order::record(&Subjects::find(&arguments.host_args)?, say)?;
+    let path = order::path();
+    let listed = std::fs::read_to_string(&path).unwrap_or_default();
+    say(&format!("\n{}", order.summary(&listed)));
+    if arguments.save {
+        std::fs::write(&path, order.text())?;
+        say(&format!("written to {}", path.display()));
+    }
+    Ok(())
+}
+
+/// Whether valgrind is there; says so if not.
+fn has_valgrind() -> bool {
+    let has = counts::has_valgrind();
+    if !has {
+        say("skipped: there is no valgrind here; install it (Debian: apt-get install valgrind)");
+    }
+    has
+}
+
 fn count(arguments: &Arguments) -> Result<(), Error> {
-    if !counts::has_valgrind() {
-        say(
-            "skipped: there is no valgrind to count with; install it (Debian: apt-get install valgrind)",
-        );
+    if !has_valgrind() {
         return Ok(());
     }
     let page = Page::ours();

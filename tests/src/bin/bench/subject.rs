@@ -39,6 +39,15 @@ impl Subject {
         command
     }
 
+    /// The same, as the arguments of a command that runs it.
+    pub(crate) fn under(&self, runner: &Command) -> Subject {
+        let runner_arguments = runner.get_args().map(|argument| argument.to_string_lossy().into());
+        Subject {
+            program: runner.get_program().into(),
+            arguments: runner_arguments.chain(self.arguments.iter().cloned()).collect(),
+        }
+    }
+
     /// The process that answers frames and does nothing else.
     pub(crate) fn echo() -> Result<Subject, Error> {
         Ok(Subject { program: ourselves()?, arguments: vec!["echo".to_owned()] })
