@@ -69,7 +69,7 @@ fn serve() -> io::Result<()> {
     tenant.prepare(beginning.warm_heap_bytes, move || {
         let _ = made.send(());
     })?;
-    lockdown.forbid_hostile_calls();
+    lockdown.prepare();
     is_made.recv().map_err(|_| io::Error::other("V8 does not start here"))?;
     let report = lockdown.finish(beginning.memory_bytes);
     if !reader.has_more() && on_stdin(PollFlags::IN).is_empty() {

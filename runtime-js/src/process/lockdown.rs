@@ -2,8 +2,7 @@
 //!
 //! In three steps. [`Lockdown::of_program`] is for what the zygote hands on to its copies. [`Lockdown::begin`] comes in a worker before
 //! V8, which starts threads: there is one thread yet, for what the kernel keeps for each thread and hands on to those that it starts
-//! (identity, capabilities, Landlock). [`Lockdown::finish`] comes when V8 is up, and takes the system calls that V8 needs to start and not
-//! to run.
+//! (identity, capabilities, Landlock). [`Lockdown::finish`] comes when V8 is up, and takes all system calls but those that V8 needs to run.
 //!
 //! Each layer is tried for itself and reported for itself: a kernel or a container that denies one does not cost the
 //! others.
@@ -25,7 +24,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use filter::Filters;
+use filter::Filter;
 
 mod filter;
 mod landlock;
@@ -40,7 +39,8 @@ pub(crate) struct Lockdown {
     other_threads: usize,
     /// Open before there are no files any more.
     memory: Option<File>,
-    filters: Option<Result<Filters, seccompiler::Error>>,
+    /// Made before it is needed.
+    filter: Option<Filter>,
     page_bytes: u64,
 }
 
@@ -61,7 +61,7 @@ impl Lockdown {
             layers: Vec::new(),
             other_threads,
             memory: None,
-            filters: None,
+            filter: None,
             page_bytes,
         };
         lockdown.layer(Layer::Environment, bare_environment);
@@ -107,11 +107,9 @@ impl Lockdown {
         self.layer(Layer::Threads, || limit_threads(threads));
     }
 
-    /// Forbids the system calls that V8 does not need to start either. It may be starting meanwhile.
-    pub(crate) fn forbid_hostile_calls(&mut self) {
-        if self.only.is_none_or(|only| only == Layer::SystemCalls) {
-            self.filters = Some(Filters::begin());
-        }
+    /// Makes what [`Lockdown::finish`] takes, while there is nothing else to do.
+    pub(crate) fn prepare(&mut self) {
+        self.filter = Some(Filter::new());
     }
 
     /// The last step, once V8 is up and before anything of a cell is read. `memory_bytes` is the private memory that this
@@ -124,11 +122,10 @@ impl Lockdown {
             Some(statm) => limit_memory(statm, page_bytes, memory_bytes),
             None => Err(Denied::new("there is no /proc to read")),
         });
-        let filters = self.filters.take();
-        let finish = || filters.unwrap_or_else(Filters::begin).and_then(Filters::finish);
-        self.layer(Layer::SystemCalls, || match finish() {
-            Ok(()) => Ok(None),
-            Err(error) => Err(Denied::new(error)),
+        let filter = self.filter.take();
+        self.layer(Layer::SystemCalls, || {
+            filter.unwrap_or_else(Filter::new).put_up().map_err(Denied::new)?;
+            Ok(None)
         });
         Report { layers: self.layers }
     }

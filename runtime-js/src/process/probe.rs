@@ -123,7 +123,7 @@ fn run_probe() -> io::Result<()> {
     let mut lockdown =
         Lockdown::of_program(only).and_then(Lockdown::begin).map_err(io::Error::other)?;
     lockdown.limit_threads(THREADS);
-    lockdown.forbid_hostile_calls();
+    lockdown.prepare();
     let engine = engine.then(Engine::new);
     if let Some(engine) = &engine {
         run_cell(engine).map_err(io::Error::other)?;
