@@ -132,10 +132,12 @@ impl Drop for Pool {
 
 impl Inner {
     fn run(&self) {
+        let mut nursery = Nursery::new(&self.options, &self.stock);
+        // It starts while we look for groups. Why it does not will be known when the first worker is made.
+        let _ = nursery.prepare();
         let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
         let groups = groups.filter(|groups| groups.prepare().is_ok());
-        let mut nursery = Nursery::new(&self.options, &self.stock);
-        let mut children = Vec::new();
+        let mut children: Vec<Childhood> = Vec::new();
         let mut state = self.state.lock();
         while !state.closed {
             let missing = state.warm.len() < self.options.warm + state.waiting;
@@ -150,9 +152,7 @@ impl Inner {
                 self.stock.changed.wait_until(&mut state, until);
                 continue;
             }
-            children.retain(|(childhood, since): &(Childhood, Instant)| {
-                !childhood.is_over() && since.elapsed() < MAKING_TIME
-            });
+            children.retain_mut(|child| !child.is_over());
             if state.waiting == 0 && !state.is_short && !children.is_empty() && self.stock.is_calm()
             {
                 // A limit, because who tells of the end of that does so without the state's lock.
@@ -172,7 +172,7 @@ impl Inner {
             match spawned {
                 Ok(worker) if state.closed => worker.disown(),
                 Ok(worker) => {
-                    children.push((worker.childhood(), Instant::now()));
+                    children.push(worker.childhood());
                     state.warm.push(worker);
                 }
                 // Without somebody to tell, the next one who asks makes it try again, or one of the others that gets ready.
@@ -242,14 +242,11 @@ impl Stock {
 }
 
 /// A first cell's, with room to spare.
-const SETTLE_TIME: Duration = Duration::from_millis(2);
+pub(super) const SETTLE_TIME: Duration = Duration::from_millis(2);
 
 /// Two that are made at once take half as long again each. But where sessions come faster than one can be made, which takes five milliseconds,
 /// or ten on a busy machine, both processors have to make some.
 const CALM_TIME: Duration = Duration::from_millis(20);
-
-/// One that is not ready after so long holds up no others.
-const MAKING_TIME: Duration = Duration::from_millis(50);
 
 /// So many in so long. To make one takes five milliseconds of a processor.
 const BRISK_TAKES: usize = 8;

@@ -6,7 +6,7 @@ use std::{
     io::{self, Write as _},
     os::unix::net::UnixStream,
     sync::{Arc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use codemode_host_protocol::Budget;
@@ -19,7 +19,7 @@ use super::{
     death::reap,
     keeper::Keeper,
     outgoing::{Outgoing, Sent},
-    pool::{Pool, Stock},
+    pool::{Pool, SETTLE_TIME, Stock},
     remote_cell::RemoteCell,
     wire::{Beginning, Setting, Start, ToWorker},
     zygote::{Newborn, Nursery},
@@ -82,15 +82,22 @@ pub(crate) struct Refused {
     pub(crate) sink: Box<dyn EventSink>,
 }
 
-/// A process on its way to be ready.
-pub(super) struct Childhood(Weak<Inner>);
+/// A process on its way to be ready, and through the first cell of who waits for it.
+pub(super) struct Childhood {
+    worker: Weak<Inner>,
+    began: Instant,
+    ready: Option<Instant>,
+}
 
 impl Childhood {
-    pub(super) fn is_over(&self) -> bool {
-        self.0
-            .upgrade()
-            .map(Remote)
-            .is_none_or(|worker| worker.is_ready() || worker.load().is_none())
+    pub(super) fn is_over(&mut self) -> bool {
+        let worker = self.worker.upgrade().map(Remote);
+        let Some(cells) = worker.as_ref().and_then(Remote::load) else { return true };
+        if worker.is_some_and(|worker| worker.is_ready()) {
+            let ready = *self.ready.get_or_insert_with(Instant::now);
+            return cells == 0 || ready.elapsed() >= SETTLE_TIME;
+        }
+        self.began.elapsed() >= MAKING_TIME
     }
 }
 
@@ -264,7 +271,7 @@ impl Remote {
 
     /// Something by which to tell whether it still starts, and which does not keep it.
     pub(super) fn childhood(&self) -> Childhood {
-        Childhood(Arc::downgrade(&self.0))
+        Childhood { worker: Arc::downgrade(&self.0), began: Instant::now(), ready: None }
     }
 
     /// No tenant gives it cells any more.
@@ -339,6 +346,9 @@ impl std::fmt::Debug for Remote {
 
 /// Of a source's name nobody reads more.
 const MAX_FILE_NAME_BYTES: usize = 64 << 10;
+
+/// A process that is not ready after so long holds up no others.
+const MAKING_TIME: Duration = Duration::from_millis(50);
 
 /// Receivers of events are called on it.
 pub(super) const KEEPER_STACK_BYTES: usize = 1 << 20;

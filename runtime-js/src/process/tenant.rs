@@ -59,20 +59,20 @@ impl Processes {
         // A cell that was told to end and has not may take its process with it.
         let (sound, doubtful): (Vec<Remote>, Vec<Remote>) =
             workers.iter().cloned().partition(|worker| !worker.is_ending_a_cell());
-        let fresh = match least_loaded(&sound) {
+        let instead = match least_loaded(&sound) {
             Some((0, worker)) => return Ok(worker),
-            // More processes are wanted, but not waited for.
-            Some((_, worker)) if sound.len() < spread => match self.pool.try_take() {
+            Some((_, worker)) if sound.len() < spread => Some(worker),
+            Some((load, worker)) if load < most => return Ok(worker),
+            Some(_) => None,
+            None => least_loaded(&doubtful).filter(|(load, _)| *load < most).map(|(_, it)| it),
+        };
+        // One more is wanted, but not waited for where another will do.
+        let fresh = match instead {
+            Some(worker) => match self.pool.try_take() {
                 Some(fresh) => fresh,
                 None => return Ok(worker),
             },
-            Some((load, worker)) if load < most => return Ok(worker),
-            Some(_) => self.pool.take()?,
-            None => match (self.pool.try_take(), least_loaded(&doubtful)) {
-                (Some(fresh), _) => fresh,
-                (None, Some((load, worker))) if load < most => return Ok(worker),
-                (None, _) => self.pool.take()?,
-            },
+            None => self.pool.take()?,
         };
         fresh.belong_to(&self.meter);
         workers.push(fresh.clone());

@@ -57,6 +57,17 @@ impl<'a> Nursery<'a> {
         Nursery { options, stock, zygote: None }
     }
 
+    /// Starts the process that workers are copies of, if there is none, and does not wait for it.
+    ///
+    /// # Errors
+    /// When the system lets it have no process.
+    pub(super) fn prepare(&mut self) -> io::Result<()> {
+        if self.zygote.is_none() {
+            self.zygote = Some(Zygote::start(self.options)?);
+        }
+        Ok(())
+    }
+
     /// A new worker. Waits until it is there, which takes some milliseconds when there is no zygote yet.
     ///
     /// # Errors
@@ -65,23 +76,20 @@ impl<'a> Nursery<'a> {
         if self.stock.was_distrusted() {
             self.zygote = None;
         }
-        if let Some(zygote) = &mut self.zygote {
+        loop {
+            let mut zygote = match self.zygote.take() {
+                Some(zygote) => zygote,
+                None => Zygote::start(self.options)?,
+            };
             match zygote.fork() {
-                Ok(forked) => return forked,
+                Ok(forked) => {
+                    self.zygote = Some(zygote);
+                    return forked;
+                }
                 // It has been killed; this is the first that notices. If it had made a copy, that ends with its connection.
-                Err(_) => self.zygote = None,
+                Err(_) if zygote.has_answered => {}
+                Err(error) => return Err(io::Error::other(zygote.obituary(&error))),
             }
-        }
-        let mut zygote = Zygote::start(self.options)?;
-        let forked = zygote.fork();
-        // From here on it has nothing to do but to answer.
-        zygote.socket.set_read_timeout(Some(PATIENCE))?;
-        match forked {
-            Ok(forked) => {
-                self.zygote = Some(zygote);
-                forked
-            }
-            Err(error) => Err(io::Error::other(zygote.obituary(&error))),
         }
     }
 }
@@ -91,6 +99,7 @@ struct Zygote {
     child: Child,
     socket: UnixStream,
     stderr: PipeReader,
+    has_answered: bool,
 }
 
 impl Zygote {
@@ -102,7 +111,7 @@ impl Zygote {
         command.args(&options.arguments).env_clear().envs(worker_environment()).current_dir("/");
         let child =
             command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(written).spawn()?;
-        Ok(Zygote { child, socket: ours, stderr })
+        Ok(Zygote { child, socket: ours, stderr, has_answered: false })
     }
 
     /// # Errors
@@ -118,6 +127,11 @@ impl Zygote {
         sendmsg(&self.socket, &[IoSlice::new(&[0])], &mut rights, SendFlags::NOSIGNAL)?;
         let mut answer = [0; 4];
         self.socket.read_exact(&mut answer)?;
+        if !self.has_answered {
+            // From here on it has nothing to do but to answer.
+            self.socket.set_read_timeout(Some(PATIENCE))?;
+            self.has_answered = true;
+        }
         match i32::from_le_bytes(answer) {
             error @ ..0 => Ok(Err(io::Error::from_raw_os_error(-error))),
             pid => {
