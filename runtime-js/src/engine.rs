@@ -212,19 +212,27 @@ impl Default for EngineOptions {
     }
 }
 
-/// Sets V8 up, unless that was done. Comes before anything else of V8's.
+/// Sets V8 up, unless that was done. Comes before anything else of V8's, but for [`configure_v8`].
 pub(crate) fn initialize_v8() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        configure_v8();
+        // "Unprotected": isolates are entered on threads that did not start V8, which the default platform
+        // forbids on processors with memory protection keys.
+        let platform = v8::new_unprotected_default_platform(PLATFORM_THREADS, false).make_shared();
+        v8::V8::initialize_platform(platform);
+        v8::V8::initialize();
+    });
+}
+
+/// The part of it that starts no thread, so that a copy of this process has it too.
+pub(crate) fn configure_v8() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         v8::V8::set_flags_from_string(FLAGS);
         v8::icu::set_default_locale("en-US");
         #[cfg(target_os = "linux")]
         v8::V8::set_entropy_source(entropy);
-        // "Unprotected": isolates are entered on threads that did not start V8, which the default platform
-        // forbids on processors with memory protection keys.
-        let platform = v8::new_unprotected_default_platform(PLATFORM_THREADS, false).make_shared();
-        v8::V8::initialize_platform(platform);
-        v8::V8::initialize();
     });
 }
 

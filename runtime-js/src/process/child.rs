@@ -20,6 +20,7 @@ use super::{
 use crate::{
     Cell, CellSpec, Discovery, End, Engine, EngineOptions, Event, EventSink, FoundTool, Outcome,
     StoredValues, Tenant, ToolCatalog, cpu,
+    engine::configure_v8,
     meter::{Lender, Meter},
 };
 
@@ -46,6 +47,8 @@ fn serve() -> io::Result<()> {
             "worker processes are copies of a program that has started no thread yet",
         ));
     }
+    // Once, instead of in each copy.
+    configure_v8();
     stand_by()?;
     let mut lockdown = lockdown.begin().map_err(io::Error::other)?;
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
