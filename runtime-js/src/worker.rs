@@ -557,7 +557,9 @@ impl Thread {
         self.is_listed = false;
         ending.tell();
         if let After::Stay = after {
-            self.realm = Some(Realm::new(&mut self.isolate));
+            let realm = Realm::new(&mut self.isolate);
+            realm.keep_code(&mut self.isolate);
+            self.realm = Some(realm);
             self.untidy = Some(Instant::now() + UNTIDY_TIME);
             after = home.ready(&self.worker);
         }

@@ -49,7 +49,7 @@ fn serve() -> io::Result<()> {
     }
     // Once, instead of in each copy.
     configure_v8();
-    stand_by()?;
+    let wish = stand_by()?;
     let mut lockdown = lockdown.begin().map_err(io::Error::other)?;
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let mut reader =
@@ -75,9 +75,14 @@ fn serve() -> io::Result<()> {
     lockdown.prepare();
     is_made.recv().map_err(|_| io::Error::other("V8 does not start here"))?;
     let report = lockdown.finish(beginning.memory_bytes);
-    if !reader.has_more() && on_stdin(PollFlags::IN).is_empty() {
-        // Nobody waits for this process yet.
+    let nobody_waits = !reader.has_more() && on_stdin(PollFlags::IN).is_empty();
+    if nobody_waits {
         warm_up(&tenant, beginning.warm_heap_bytes)?;
+    }
+    if let Some(wish) = wish.filter(|_| nobody_waits) {
+        // When a second cell has ended, all is done that comes after the first.
+        warm_up(&tenant, beginning.warm_heap_bytes)?;
+        wish.grant()?;
     }
     tenant.meter().settle();
     borrower.open();

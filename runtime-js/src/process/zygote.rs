@@ -9,7 +9,7 @@
 //! where that lies; so after a worker that has died of a signal, as one does whose cell guesses at addresses, there is another zygote too.
 
 use std::{
-    io::{self, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read as _},
+    io::{self, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read as _, Write as _},
     mem::MaybeUninit,
     os::{
         fd::{AsFd, OwnedFd},
@@ -35,6 +35,7 @@ use super::{
     lockdown::worker_environment,
     pool::Stock,
 };
+use crate::realm::{adopt_code, kept_code};
 
 /// Makes workers, by way of a zygote. They end with the thread that called [`Nursery::fork`] first.
 pub(super) struct Nursery<'a> {
@@ -176,24 +177,68 @@ fn quiet_pipe() -> io::Result<(PipeReader, PipeWriter)> {
 ///
 /// # Errors
 /// In the zygote, when the connection breaks; in a worker, when it cannot take its place.
-pub(super) fn stand_by() -> io::Result<()> {
+pub(super) fn stand_by() -> io::Result<Option<CodeWish>> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // Only for people: what `ps` and `top` call them.
     let _ = set_name(c"codemode-zygote");
+    let mut wished = None;
     loop {
         let Some([stdin, stderr]) = next_descriptors()? else { std::process::exit(0) };
+        if let Some(wish) = &mut wished
+            && let Some(granted) = received(wish)
+        {
+            wished = None;
+            if let Some(code) = granted {
+                adopt_code(code);
+            }
+        }
+        let mut wish = None;
+        if kept_code().is_none() && wished.is_none() {
+            let (reader, writer) = quiet_pipe()?;
+            wished = Some(reader);
+            wish = Some(CodeWish(writer));
+        }
         let answer = match fork_sibling() {
             Ok(None) => {
                 let _ = set_name(c"codemode-worker");
                 move_mappings();
                 rustix::stdio::dup2_stdin(stdin)?;
                 rustix::stdio::dup2_stderr(stderr)?;
-                return Ok(());
+                return Ok(wish);
             }
             Ok(Some(pid)) => pid.as_raw_nonzero().get(),
             Err(error) => -error.raw_os_error(),
         };
         rustix::io::write(rustix::stdio::stdin(), &answer.to_le_bytes())?;
+    }
+}
+
+/// That a worker tell the zygote what V8 has made of the bootstrap script, for those to come. It is granted before the worker has read a
+/// cell, or not at all: from then on it has no way to the zygote.
+pub(super) struct CodeWish(PipeWriter);
+
+impl CodeWish {
+    pub(super) fn grant(mut self) -> io::Result<()> {
+        let Some(code) = kept_code() else { return Ok(()) };
+        // As much as fits in a pipe, so that it waits for nobody.
+        let Ok(length) = u16::try_from(code.len()) else { return Ok(()) };
+        self.0.write_all(&[&length.to_le_bytes()[..], code].concat())
+    }
+}
+
+/// What became of a wish, once that is clear: all of it, or nothing.
+fn received(mut wish: &PipeReader) -> Option<Option<Vec<u8>>> {
+    let mut said = Vec::new();
+    match wish.read_to_end(&mut said) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && said.is_empty() => None,
+        Err(_) => Some(None),
+        Ok(_) => {
+            let (length, code) = said.split_at_checked(2).unwrap_or_default();
+            let length = length.try_into().map(u16::from_le_bytes);
+            Some(
+                length.is_ok_and(|length| usize::from(length) == code.len()).then(|| code.to_vec()),
+            )
+        }
     }
 }
 
@@ -227,3 +272,46 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The same, and to start.
 const LONG_PATIENCE: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn code_is_received_whole_or_not_at_all() {
+        let said = |bytes: &[u8]| {
+            let (reader, mut writer) = quiet_pipe().unwrap();
+            writer.write_all(bytes).unwrap();
+            drop(writer);
+            received(&reader)
+        };
+        assert_eq!(said(&[3, 0, 7, 8, 9]), Some(Some(vec![7, 8, 9])));
+        for broken in [&[][..], &[3], &[3, 0, 7, 8], &[3, 0, 7, 8, 9, 10]] {
+            assert_eq!(said(broken), Some(None), "{broken:?}");
+        }
+        let (reader, writer) = quiet_pipe().unwrap();
+        assert_eq!(received(&reader), None);
+        drop(writer);
+        assert_eq!(received(&reader), Some(None));
+    }
+
+    #[test]
+    fn a_wish_is_granted_with_the_code_that_is_kept() {
+        crate::engine::initialize_v8();
+        let new = || Arc::new(crate::limits::HeapGuard::new(64 << 20)).new_isolate();
+        let mut isolate = new();
+        crate::realm::Realm::new(&mut isolate).keep_code(&mut isolate);
+        let (reader, writer) = quiet_pipe().unwrap();
+        CodeWish(writer).grant().unwrap();
+        let code = received(&reader).flatten().unwrap();
+        assert_eq!(Some(code.as_slice()), kept_code());
+        // Compiled from that, it works; in a build like this one V8 would have been heard to refuse it.
+        crate::realm::Realm::new(&mut isolate);
+        let mut another = new();
+        crate::realm::Realm::new(&mut another);
+    }
+}

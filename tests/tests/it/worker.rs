@@ -41,11 +41,16 @@ fn workers_of_a_host_are_shut_off() {
             let known = ["TZ=", "GLIBC_TUNABLES=", "glibc."];
             let is_known = |one: &str| known.iter().any(|known| one.starts_with(known));
             assert!(environment.split_terminator('\0').all(is_known), "{environment}");
-            for descriptor in fs::read_dir(format!("/proc/{worker}/fd")).unwrap() {
-                let target = fs::read_link(descriptor.unwrap().path()).unwrap();
-                let target = target.to_str().unwrap();
+            for target in descriptors(worker) {
                 let known = ["socket:", "pipe:", "/dev/null"];
                 assert!(known.iter().any(|known| target.starts_with(known)), "{target}");
+            }
+            // That of its standard error; the one to the zygote it closes before it reads a cell.
+            let until = Instant::now() + PATIENCE;
+            let is_pipe = |target: &String| target.starts_with("pipe:");
+            while descriptors(worker).iter().filter(|target| is_pipe(target)).count() > 1 {
+                assert!(Instant::now() < until, "{:?}", descriptors(worker));
+                thread::yield_now();
             }
             let maps = fs::read_to_string(format!("/proc/{worker}/maps")).unwrap();
             code.extend(maps.lines().filter(|line| line.contains("rwxp")).map(str::to_owned));
@@ -53,6 +58,14 @@ fn workers_of_a_host_are_shut_off() {
     }
     // Copies of one process, and still V8's compiled code is in another place in each.
     assert!(!root || workers.len() > 1 && code.len() >= workers.len(), "{workers:?} {code:#?}");
+}
+
+/// What the descriptors of a process are.
+fn descriptors(process: u32) -> Vec<String> {
+    let open = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    // One may be closed while we look.
+    let targets = open.filter_map(|descriptor| fs::read_link(descriptor.unwrap().path()).ok());
+    targets.map(|target| target.to_str().unwrap().to_owned()).collect()
 }
 
 /// Even by a death that leaves the host no time to say so.
@@ -166,7 +179,7 @@ fn locked_workers(host: &HostProcess) -> Vec<u32> {
     loop {
         let mut workers = children(host);
         workers.retain(|&child| !is_zygote(child));
-        let locked = |worker: &u32| filters(*worker) >= filters(host.id()) + FILTERS;
+        let locked = |worker: &u32| filters(*worker) > filters(host.id());
         if !workers.is_empty() && workers.iter().all(locked) {
             return workers;
         }
@@ -194,7 +207,8 @@ fn children(host: &HostProcess) -> Vec<u32> {
     all
 }
 
-/// How many filters of system calls a process has: the host those of its container, if that has some.
+/// How many filters of system calls a process has: the host those of its container, if that has some, and a worker one more, which comes
+/// last of all that it does to itself.
 fn filters(process: u32) -> usize {
     status(process).get("Seccomp_filters").and_then(|count| count.parse().ok()).unwrap_or_default()
 }
@@ -208,8 +222,5 @@ fn status(process: u32) -> HashMap<String, String> {
 fn pid(process: u32) -> Pid {
     Pid::from_raw(process.try_into().unwrap()).unwrap()
 }
-
-/// Those of a worker's own. The last comes last of all.
-const FILTERS: usize = 3;
 
 const PATIENCE: Duration = Duration::from_secs(60);
