@@ -140,24 +140,25 @@ impl Inner {
         let mut children: Vec<Childhood> = Vec::new();
         let mut state = self.state.lock();
         while !state.closed {
-            let missing = state.warm.len() < self.options.warm + state.waiting;
-            if !missing || (state.failure.is_some() && state.waiting > 0) {
-                self.stock.changed.wait(&mut state);
-                continue;
-            }
-            if state.waiting == 0
-                && !state.warm.is_empty()
-                && let Some(until) = self.stock.settles(Instant::now())
-            {
-                self.stock.changed.wait_until(&mut state, until);
-                continue;
-            }
             children.retain_mut(|child| !child.is_over());
-            if state.waiting == 0 && !state.is_short && !children.is_empty() && self.stock.is_calm()
-            {
-                // A limit, because who tells of the end of that does so without the state's lock.
-                self.stock.changed.wait_for(&mut state, SETTLE_TIME);
-                continue;
+            let demand = Demand {
+                warm: state.warm.len(),
+                wanted: self.options.warm,
+                waiting: state.waiting,
+                is_short: state.is_short,
+                has_failed: state.failure.is_some(),
+                raising: children.len(),
+            };
+            match demand.plan(&self.stock, Instant::now()) {
+                Plan::Make => {}
+                Plan::Rest => {
+                    self.stock.changed.wait(&mut state);
+                    continue;
+                }
+                Plan::RestUntil(until) => {
+                    self.stock.changed.wait_until(&mut state, until);
+                    continue;
+                }
             }
             state.is_short = false;
             drop(state);
@@ -181,6 +182,52 @@ impl Inner {
             }
             self.stock.changed.notify_all();
         }
+    }
+}
+
+/// What there is, and what is asked for.
+struct Demand {
+    /// Processes that nobody has taken.
+    warm: usize,
+    /// How many of those there shall be.
+    wanted: usize,
+    /// Who waits for one.
+    waiting: usize,
+    is_short: bool,
+    has_failed: bool,
+    /// Those that were made and are not yet through their childhood.
+    raising: usize,
+}
+
+/// What the pool does next.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    Make,
+    /// Until something changes.
+    Rest,
+    /// The same, and until then at the latest.
+    RestUntil(Instant),
+}
+
+impl Demand {
+    fn plan(&self, stock: &Stock, now: Instant) -> Plan {
+        if self.warm >= self.wanted + self.waiting || (self.has_failed && self.waiting > 0) {
+            return Plan::Rest;
+        }
+        // Who waits is about to take those that are there.
+        if self.waiting > self.warm {
+            return Plan::Make;
+        }
+        if self.warm > self.waiting
+            && let Some(until) = stock.settles(now)
+        {
+            return Plan::RestUntil(until);
+        }
+        if self.raising > 0 && !self.is_short && stock.is_calm() {
+            // Who tells of the end of that does so without the state's lock, and may do it before we wait.
+            return Plan::RestUntil(now + SETTLE_TIME);
+        }
+        Plan::Make
     }
 }
 
@@ -257,6 +304,48 @@ const STACK_BYTES: usize = 256 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_made_at_a_time_unless_more_are_waited_for() {
+        let (stock, now) = (Stock::default(), Instant::now());
+        let plan = |warm, waiting, is_short, raising| {
+            let demand = Demand { warm, wanted: 2, waiting, is_short, has_failed: false, raising };
+            demand.plan(&stock, now)
+        };
+        assert_eq!(plan(0, 0, false, 0), Plan::Make);
+        assert_eq!(plan(2, 0, false, 0), Plan::Rest);
+        assert_eq!(plan(0, 1, false, 1), Plan::Make);
+        // The one that was made is there for who waits, and has not been taken; it has; it is there for nobody.
+        for held in [plan(1, 1, false, 1), plan(0, 0, false, 1), plan(1, 0, false, 1)] {
+            assert_eq!(held, Plan::RestUntil(now + SETTLE_TIME));
+        }
+        assert_eq!(plan(0, 0, true, 1), Plan::Make);
+        assert_eq!(plan(1, 2, false, 1), Plan::Make);
+        assert_eq!(plan(1, 0, false, 0), Plan::Make);
+        let failed = Demand {
+            warm: 0,
+            wanted: 2,
+            waiting: 1,
+            is_short: false,
+            has_failed: true,
+            raising: 0,
+        };
+        assert_eq!(failed.plan(&stock, now), Plan::Rest);
+        // Where they are taken as fast as they are made, both processors make some.
+        for n in 0..3 {
+            stock.taken(now + SETTLE_TIME * n);
+        }
+        let later = now + SETTLE_TIME * 3;
+        let busy = Demand {
+            warm: 0,
+            wanted: 2,
+            waiting: 0,
+            is_short: false,
+            has_failed: false,
+            raising: 1,
+        };
+        assert_eq!(busy.plan(&stock, later), Plan::Make);
+    }
 
     #[test]
     fn demand_is_brisk_while_many_are_taken_in_a_short_time() {
