@@ -56,15 +56,14 @@ impl Processes {
         let (spread, most) =
             (self.pool.options().spread.max(1), self.pool.options().cells_per_process);
         workers.retain(|worker| worker.load().is_some());
-        // A cell that was told to end and has not may take its process with it.
+        // A cell that was told to end and has not may take its process with it: who joins it does so for want of another.
         let (sound, doubtful): (Vec<Remote>, Vec<Remote>) =
             workers.iter().cloned().partition(|worker| !worker.is_ending_a_cell());
         let instead = match least_loaded(&sound) {
             Some((0, worker)) => return Ok(worker),
             Some((_, worker)) if sound.len() < spread => Some(worker),
             Some((load, worker)) if load < most => return Ok(worker),
-            Some(_) => None,
-            None => least_loaded(&doubtful).filter(|(load, _)| *load < most).map(|(_, it)| it),
+            Some(_) | None => None,
         };
         // One more is wanted, but not waited for where another will do.
         let fresh = match instead {
@@ -72,7 +71,13 @@ impl Processes {
                 Some(fresh) => fresh,
                 None => return Ok(worker),
             },
-            None => self.pool.take()?,
+            None => match self.pool.take() {
+                Ok(fresh) => fresh,
+                Err(error) => {
+                    let doubtful = least_loaded(&doubtful).filter(|(load, _)| *load < most);
+                    return doubtful.map(|(_, worker)| worker).ok_or(error);
+                }
+            },
         };
         fresh.belong_to(&self.meter);
         workers.push(fresh.clone());
