@@ -122,7 +122,7 @@ fn helper(
 /// The name of our own script; its frames are kept out of the cell's stack traces.
 pub(crate) const BOOTSTRAP_NAME: &str = "codemode:bootstrap";
 
-/// What V8 makes of the bootstrap script, to the byte the same in each isolate; `None` if it makes nothing of it.
+/// What V8 has made of the bootstrap script, with as many of its functions as had been called by then; `None` if it makes nothing of it.
 static CODE: OnceLock<Option<Vec<u8>>> = OnceLock::new();
 
 const PROMISE_HINT: &str = "[Promise: await it to see its value]";

@@ -90,8 +90,13 @@ impl Pool {
         state.waiting += 1;
         self.0.stock.changed.notify_all();
         let taken = loop {
+            let there = state.warm.len();
             if let Some(worker) = take_living(&mut state.warm) {
                 break Ok(worker);
+            }
+            if state.warm.len() < there {
+                // It died before anybody took it, and the pool counts on it.
+                self.0.stock.changed.notify_all();
             }
             if let Some(failure) = state.failure.take() {
                 break Err(failure);

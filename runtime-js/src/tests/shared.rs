@@ -87,11 +87,16 @@ fn waiting_cells_share_isolates_of_their_tenant_and_busy_ones_are_left_alone() {
 
 #[test]
 fn an_isolate_is_not_shared_without_end() {
-    let tenant = ENGINE.tenant();
-    let (_alone, together) = waiting(&tenant, limits(), PUPPET, MAX_CELLS_AT_A_TIME);
-    let mates =
-        together.iter().filter(|other| other.cell.shares_an_isolate_with(&together[0].cell));
-    assert_eq!(mates.count(), MAX_CELLS_AT_A_TIME);
+    // A cell that a busy machine keeps from its end for 50 ms looks as one that computes, and nobody joins it.
+    let fullest = (0..5).map(|_| {
+        let tenant = ENGINE.tenant();
+        let (_alone, together) = waiting(&tenant, limits(), PUPPET, MAX_CELLS_AT_A_TIME);
+        let mates =
+            together.iter().filter(|other| other.cell.shares_an_isolate_with(&together[0].cell));
+        mates.count()
+    });
+    let mut fullest = fullest.inspect(|&mates| assert!(mates <= MAX_CELLS_AT_A_TIME, "{mates}"));
+    assert!(fullest.any(|mates| mates == MAX_CELLS_AT_A_TIME));
 }
 
 #[test]
