@@ -107,16 +107,14 @@ type Place = usize;
 impl Backwards {
     /// Finds the range in which the number is that was loaded.
     fn search(&mut self, ranges: &[(u32, Call)]) -> Place {
-        let (lower, upper) = ranges.split_at(ranges.len() / 2);
-        match (lower, upper) {
-            ([], [(_, call)]) => self.decide(call),
-            (lower, upper) => {
-                let from = upper.first().map_or(0, |&(from, _)| from);
-                let upper = self.search(upper);
-                let lower = self.search(lower);
-                self.branch(BPF_JGE, from, upper, lower)
-            }
+        if let [(_, call)] = ranges {
+            return self.decide(call);
         }
+        let (lower, upper) = ranges.split_at(ranges.len() / 2);
+        let from = upper.first().map_or(0, |&(from, _)| from);
+        let upper = self.search(upper);
+        let lower = self.search(lower);
+        self.branch(BPF_JGE, from, upper, lower)
     }
 
     /// Looks at the arguments.

@@ -37,7 +37,7 @@ pub(crate) fn record(subjects: &Subjects, said: fn(&str)) -> Result<Order, Error
     let mut known = BTreeSet::new();
     let mut parts = Vec::new();
     for (what, scene) in SCENES {
-        let mut ran = scene(subjects, &folder.path().join("functions"))?;
+        let mut ran = scene(subjects, &program, &folder.path().join("functions"))?;
         ran.retain(|name| program.is_placed_by_linker(name) && !known.contains(name));
         known.extend(ran.iter().cloned());
         said(&format!("{what}: {} functions more", ran.len()));
@@ -46,16 +46,14 @@ pub(crate) fn record(subjects: &Subjects, said: fn(&str)) -> Result<Order, Error
     Ok(Order { parts, program })
 }
 
-type Scene = fn(&Subjects, &Path) -> Result<BTreeSet<String>, Error>;
+type Scene = fn(&Subjects, &Symbols, &Path) -> Result<BTreeSet<String>, Error>;
 
 const SCENES: [(&str, Scene); 5] = [
-    ("a host starts", |subjects, out| play(&subjects.isolated, out, |_| Ok(()))),
-    ("a worker process starts", |subjects, _| {
-        Ok(Symbols::of(&subjects.isolated.program)?.of_workers())
-    }),
-    ("the first cell", |subjects, out| play(&subjects.in_process, out, first_cell)),
-    ("`codemode run`", run),
-    ("what cells usually do", |subjects, out| play(&subjects.in_process, out, usual_cells)),
+    ("a host starts", |subjects, _, out| play(&subjects.isolated, out, |_| Ok(()))),
+    ("a worker process starts", |_, program, _| Ok(program.of_workers())),
+    ("the first cell", |subjects, _, out| play(&subjects.in_process, out, first_cell)),
+    ("`codemode run`", |subjects, _, out| run(subjects, out)),
+    ("what cells usually do", |subjects, _, out| play(&subjects.in_process, out, usual_cells)),
 ];
 
 fn first_cell(host: &mut Host) -> Result<(), Error> {
