@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -348,6 +351,8 @@ struct Thread {
     cells: u32,
     /// When there has been no cell for so long that what the last ones left behind is cleared up.
     untidy: Option<Instant>,
+    /// From its first cell until that is cleared up.
+    in_use: Option<InUse>,
     /// Whether the tenant knows that there may be room for one more cell.
     is_listed: bool,
     /// Whether cells here take their time when they run.
@@ -376,6 +381,7 @@ impl Thread {
             tenure: Tenure::Alone,
             cells: 0,
             untidy: None,
+            in_use: None,
             is_listed: false,
             is_slow: false,
             lingers: false,
@@ -454,7 +460,12 @@ impl Thread {
         let Some(home) = self.home.clone() else { return true };
         let Some(is_spare) = home.is_spare(&self.worker) else { return true };
         // Before an end too: V8 keeps the memory of isolates that end for others, and there may be none.
-        self.isolate.low_memory_notification();
+        if self.in_use.take().is_some_and(InUse::was_last) {
+            // The same, and that memory too, whichever isolate left it.
+            self.isolate.memory_pressure_notification(v8::MemoryPressureLevel::Critical);
+        } else {
+            self.isolate.low_memory_notification();
+        }
         if is_spare {
             return false;
         }
@@ -491,6 +502,7 @@ impl Thread {
         };
         self.home = Some(home);
         self.cells += 1;
+        self.in_use.get_or_insert_with(InUse::new);
         // From here on an interrupt means the cell; it would have kept the realm from being made.
         *self.worker.0.running.lock() = Some(job.shared.id);
         self.residents.push(Resident::new(job, realm, &self.guard));
@@ -572,6 +584,31 @@ impl std::fmt::Debug for Worker {
         f.debug_struct("Worker").field("heap_bytes", &self.0.heap_bytes).finish_non_exhaustive()
     }
 }
+
+/// That an isolate of this process is in use.
+struct InUse(());
+
+impl InUse {
+    fn new() -> InUse {
+        IN_USE.fetch_add(1, Ordering::Relaxed);
+        InUse(())
+    }
+
+    /// Ends it. Whether no other is in use then.
+    fn was_last(self) -> bool {
+        drop(self);
+        IN_USE.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        IN_USE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many isolates of this process are.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// In the place of a cell's id: the isolate is busy, with no cell's code.
 const NOBODY: u64 = 0;
