@@ -48,8 +48,9 @@ impl Engine {
         engine
     }
 
-    /// The same, but nothing is made ahead of need before [`Engine::prepare`]: for a program that has more urgent things to do first,
-    /// because V8's start keeps both a processor and the process's memory map busy for milliseconds.
+    /// The same, but V8 does not start before [`Engine::prepare`] or the first cell: for a program that has more urgent things to do first,
+    /// because that keeps both a processor and the process's memory map busy for milliseconds. The process that worker processes are
+    /// copies of starts now.
     pub fn lazy(options: EngineOptions) -> Engine {
         Engine(Arc::new(Inner {
             clock: Clock::default(),

@@ -52,19 +52,27 @@ struct State {
     /// Why the last process could not be started, for those who wait.
     failure: Option<io::Error>,
     started: bool,
+    /// Whether processes shall be made, and not only the one that they are copies of.
+    is_wanted: bool,
     closed: bool,
 }
 
 impl Pool {
+    /// Starts the process that others are copies of. That, and a thread for it, which cannot be had now is asked for again when there is more
+    /// to do.
     pub(crate) fn new(options: ProcessOptions, warm_heap_bytes: usize) -> Pool {
         let inner =
             Inner { options, warm_heap_bytes, stock: Arc::default(), state: Mutex::default() };
-        Pool(Arc::new(inner))
+        let pool = Pool(Arc::new(inner));
+        let _ = pool.run();
+        pool
     }
 
     /// Begins to make processes. A thread that cannot be had now is asked for again by the first cell.
     pub(crate) fn prepare(&self) {
         let _ = self.run();
+        self.0.state.lock().is_wanted = true;
+        self.0.stock.changed.notify_all();
     }
 
     pub(crate) fn options(&self) -> &ProcessOptions {
@@ -87,6 +95,7 @@ impl Pool {
     pub(crate) fn take(&self) -> io::Result<Remote> {
         self.run()?;
         let mut state = self.0.state.lock();
+        state.is_wanted = true;
         state.waiting += 1;
         self.0.stock.changed.notify_all();
         let taken = loop {
@@ -138,8 +147,17 @@ impl Drop for Pool {
 impl Inner {
     fn run(&self) {
         let mut nursery = Nursery::new(&self.options, &self.stock);
-        // It starts while we look for groups. Why it does not will be known when the first worker is made.
+        // It starts while whoever made the pool gets ready, and we look for groups. Why it does not will be known when the first worker is
+        // made.
         let _ = nursery.prepare();
+        let mut state = self.state.lock();
+        while !state.is_wanted {
+            if state.closed {
+                return;
+            }
+            self.stock.changed.wait(&mut state);
+        }
+        drop(state);
         let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
         let groups = groups.filter(|groups| groups.prepare().is_ok());
         let mut children: Vec<Childhood> = Vec::new();
