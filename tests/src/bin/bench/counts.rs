@@ -1,6 +1,6 @@
 //! Instructions that hot paths take, as valgrind counts them: the same on a busy machine as on a quiet one.
 
-use std::{fmt::Write as _, process::Command};
+use std::fmt::Write as _;
 
 use codemode_host_protocol::{
     ClientToHost, Envelope as _, FrameDecoder, HEADER_LEN, HostToClient, encode_frame,
@@ -13,6 +13,7 @@ use crate::{
     machine::Machine,
     ourselves,
     page::{Page, Section},
+    valgrind::{callgrind, cannot_run},
 };
 
 /// Something that is done over and over.
@@ -45,11 +46,6 @@ pub(crate) fn run(name: &str, times: usize) -> Result<(), Error> {
     (path.ok_or_else(|| Error::new(format!("there is no path `{name}`")))?.run)(times)
 }
 
-/// Whether it can be counted here.
-pub(crate) fn has_valgrind() -> bool {
-    Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
-}
-
 /// Counts them all.
 ///
 /// # Errors
@@ -74,12 +70,11 @@ pub(crate) fn measure(page: &Page, said: fn(&str)) -> Result<Counts, Error> {
 }
 
 fn instructions(path: &Path, times: usize) -> Result<f64, Error> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+    let output = callgrind("/dev/null")
         .arg(ourselves()?)
         .args(["count", path.name, &times.to_string()])
         .output()
-        .map_err(|error| Error::new(format!("cannot run valgrind: {error}")))?;
+        .map_err(cannot_run)?;
     let said = String::from_utf8_lossy(&output.stderr);
     let collected = said.lines().find_map(|line| line.split_once("Collected : ")?.1.parse().ok());
     match collected {

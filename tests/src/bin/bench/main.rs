@@ -21,6 +21,7 @@ mod report;
 mod rows;
 mod stats;
 mod subject;
+mod valgrind;
 
 use std::{
     io::{self, Write as _},
@@ -28,7 +29,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     error::Error,
@@ -49,11 +50,12 @@ struct Arguments {
     /// Measure how cells fare as live cells, stored values, tools and output grow, instead of the rows
     #[arg(long, conflicts_with = "rows")]
     growth: bool,
-    /// Only these of what grows: live, stored, tools, output
+    /// Only these of what grows
     #[arg(
         long,
         value_delimiter = ',',
         value_name = "NAMES",
+        value_parser = PossibleValuesParser::new(growth::AXES.iter().map(|axis| axis.name)),
         requires = "growth",
         conflicts_with = "save"
     )]
@@ -202,7 +204,7 @@ fn order(arguments: &Arguments) -> Result<(), Error> {
 
 /// Whether valgrind is there; says so if not.
 fn has_valgrind() -> bool {
-    let has = counts::has_valgrind();
+    let has = valgrind::is_there();
     if !has {
         say("skipped: there is no valgrind here; install it (Debian: apt-get install valgrind)");
     }

@@ -16,6 +16,7 @@ use crate::{
     frames,
     host::{Host, Kind, YIELD_NEVER_MS},
     subject::{Subject, Subjects},
+    valgrind::{callgrind, cannot_run},
 };
 
 /// The functions of each part of a program's life that no part before it has run, by the names that the linker knows them by.
@@ -99,7 +100,7 @@ fn run(subjects: &Subjects, out: &Path) -> Result<BTreeSet<String>, Error> {
     let program = &subjects.in_process.program;
     let ended =
         under_valgrind(program, out).args(["run", "--isolation", "none"]).arg(&cell).output();
-    let ended = ended.map_err(no_valgrind)?;
+    let ended = ended.map_err(cannot_run)?;
     if !ended.status.success() {
         let said = String::from_utf8_lossy(&ended.stderr);
         return Err(Error::new(format!("`codemode run` under valgrind: {}: {said}", ended.status)));
@@ -121,15 +122,10 @@ fn play(
 }
 
 fn under_valgrind(program: &Path, out: &Path) -> Command {
-    let mut command = Command::new("valgrind");
+    let mut command = callgrind(out);
     // What V8 compiles is written anew; that is not seen otherwise.
-    command.args(["--tool=callgrind", "--demangle=no", "--smc-check=all-non-file", "--quiet"]);
-    command.arg(format!("--callgrind-out-file={}", out.display())).arg(program);
+    command.args(["--demangle=no", "--smc-check=all-non-file", "--quiet"]).arg(program);
     command
-}
-
-fn no_valgrind(error: std::io::Error) -> Error {
-    Error::new(format!("cannot run valgrind: {error}"))
 }
 
 /// The names in what valgrind wrote. A name comes with a number in brackets where it comes first, and as that alone later.
