@@ -371,6 +371,22 @@ mod tests {
     }
 
     #[test]
+    fn one_of_which_nothing_is_wanted_ends_with_its_owner() {
+        let program = "/bin/cat".into();
+        let none: [&str; 0] = [];
+        let pool =
+            Pool::new(ProcessOptions { program, ..ProcessOptions::this_program(none) }, 1 << 20);
+        // Its thread has it too.
+        let inner = Arc::downgrade(&pool.0);
+        drop(pool);
+        let patience = Instant::now() + Duration::from_secs(20);
+        while inner.strong_count() > 0 {
+            assert!(Instant::now() < patience, "its thread waits on");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
     fn demand_is_brisk_while_many_are_taken_in_a_short_time() {
         let (stock, start) = (Stock::default(), Instant::now());
         assert!(stock.is_calm());
