@@ -1,8 +1,10 @@
 //! A host as a child process, driven from this thread and no other.
 
 use std::{
-    io::{Read as _, Write as _},
-    process::{Child, ChildStdout, Stdio},
+    fs::File,
+    io::{self, Read as _, Write as _},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -15,9 +17,10 @@ use crate::{error::Error, frames, rows::millis_since, subject::Subject};
 
 /// A host that runs, and the connection to it.
 pub(crate) struct Host {
-    /// With its standard input.
     child: Child,
-    stdout: ChildStdout,
+    /// Its standard input, until we hang up.
+    stdin: Option<File>,
+    stdout: File,
     decoder: FrameDecoder,
     buffer: Box<[u8]>,
     /// The part of `buffer` that has been read from the host and not decoded.
@@ -34,6 +37,30 @@ pub(crate) struct Message {
     pub(crate) cell: Option<String>,
 }
 
+/// What a host has as its standard input and output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Line {
+    Pipes,
+    /// Two pairs of them, as Node.js gives its child processes.
+    Sockets,
+}
+
+impl Line {
+    /// One direction: the end to write to, and the one to read from.
+    fn pair(self) -> io::Result<(OwnedFd, OwnedFd)> {
+        match self {
+            Line::Pipes => {
+                let (reader, writer) = io::pipe()?;
+                Ok((writer.into(), reader.into()))
+            }
+            Line::Sockets => {
+                let (one, other) = UnixStream::pair()?;
+                Ok((one.into(), other.into()))
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ready,
@@ -47,18 +74,26 @@ pub(crate) enum Kind {
 }
 
 impl Host {
-    /// Starts the host and shakes hands. Also says how long both took together.
+    /// Starts the host and shakes hands, over pipes. Also says how long both took together.
     pub(crate) fn start(subject: &Subject) -> Result<(Host, Duration), Error> {
+        Host::start_over(Line::Pipes, subject)
+    }
+
+    /// The same.
+    pub(crate) fn start_over(line: Line, subject: &Subject) -> Result<(Host, Duration), Error> {
         let hello = frames::hello();
         let mut command = subject.command();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let began = Instant::now();
-        let mut child =
+        let ((stdin, its_stdin), (its_stdout, stdout)) = (line.pair()?, line.pair()?);
+        command.stdin(its_stdin).stdout(its_stdout).stderr(Stdio::null());
+        let child =
             command.spawn().map_err(|e| Error::new(format!("cannot start {subject}: {e}")))?;
-        let stdout = child.stdout.take().ok_or_else(no_pipe)?;
+        // With our copies of its ends.
+        drop(command);
         let mut host = Host {
             child,
-            stdout,
+            stdin: Some(File::from(stdin)),
+            stdout: File::from(stdout),
             decoder: FrameDecoder::new(),
             buffer: vec![0; BUFFER_BYTES].into(),
             unread: 0..0,
@@ -71,6 +106,7 @@ impl Host {
 
     /// Hangs up, and waits until the host has ended.
     pub(crate) fn end(mut self) -> Result<(), Error> {
+        self.stdin = None;
         let status = self.child.wait()?;
         if status.success() {
             Ok(())
@@ -90,7 +126,7 @@ impl Host {
     }
 
     pub(crate) fn send(&mut self, frame: &[u8]) -> Result<(), Error> {
-        let stdin = self.child.stdin.as_mut().ok_or_else(no_pipe)?;
+        let Some(stdin) = &mut self.stdin else { return Err(Error::new("we have hung up")) };
         stdin.write_all(frame).map_err(|e| Error::new(format!("the host reads no more: {e}")))
     }
 
@@ -102,7 +138,7 @@ impl Host {
             }
             let mut ready = [PollFd::new(&self.stdout, PollFlags::IN)];
             let patience = Timespec { tv_sec: PATIENCE_SECONDS, tv_nsec: 0 };
-            if poll(&mut ready, Some(&patience)).map_err(std::io::Error::from)? == 0 {
+            if poll(&mut ready, Some(&patience)).map_err(io::Error::from)? == 0 {
                 return Err(Error::new(format!("the host is silent for {PATIENCE_SECONDS} s")));
             }
             let read = self.stdout.read(&mut self.buffer)?;
@@ -177,10 +213,6 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn no_pipe() -> Error {
-    Error::new("a child without pipes")
 }
 
 fn decode(body: &[u8]) -> Result<Message, Error> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{
     error::Error,
     frames,
-    host::{Host, Kind, YIELD_NEVER_MS},
+    host::{Host, Kind, Line, YIELD_NEVER_MS},
     rows::Scale,
     stats::percentile,
     subject::Subject,
@@ -13,13 +13,19 @@ use crate::{
 
 /// p50 and p99.
 pub(super) fn trivial(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> {
-    let mut samples = one_by_one(subject, scale.of(500), Duration::ZERO)?;
+    let mut samples = one_by_one(Line::Pipes, subject, scale.of(500), Duration::ZERO)?;
     Ok(vec![percentile(&mut samples, 0.5), percentile(&mut samples, 0.99)])
 }
 
 /// p50.
+pub(super) fn over_sockets(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> {
+    let mut samples = one_by_one(Line::Sockets, subject, scale.of(500), Duration::ZERO)?;
+    Ok(vec![percentile(&mut samples, 0.5)])
+}
+
+/// p50.
 pub(super) fn paced(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Error> {
-    let mut samples = one_by_one(subject, scale.of(100), Duration::from_millis(5))?;
+    let mut samples = one_by_one(Line::Pipes, subject, scale.of(100), Duration::from_millis(5))?;
     Ok(vec![percentile(&mut samples, 0.5)])
 }
 
@@ -38,8 +44,13 @@ pub(super) fn attacked(subject: &Subject, scale: Scale) -> Result<Vec<f64>, Erro
     Ok(vec![percentile(&mut samples, 0.5), percentile(&mut samples, 0.99)])
 }
 
-fn one_by_one(subject: &Subject, cells: usize, pause: Duration) -> Result<Vec<f64>, Error> {
-    let (mut host, _) = Host::start(subject)?;
+fn one_by_one(
+    line: Line,
+    subject: &Subject,
+    cells: usize,
+    pause: Duration,
+) -> Result<Vec<f64>, Error> {
+    let (mut host, _) = Host::start_over(line, subject)?;
     host.open("s")?;
     host.warm_up("s", 20)?;
     one_after_the_other(&mut host, cells, pause)

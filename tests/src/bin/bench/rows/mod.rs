@@ -107,6 +107,18 @@ pub(crate) const ALL: &[Row] = &[
         limit_is: "the same frames through a process that only answers",
     },
     Row {
+        name: "sockets",
+        what: "the same, over sockets instead of pipes: what Node.js gives its child processes",
+        figures: &[Figure {
+            title: "trivial cell over sockets, p50",
+            unit: Unit::Millis,
+            target: Target::Open,
+        }],
+        measure: Measure::Host(latency::over_sockets),
+        limit: None,
+        limit_is: "",
+    },
+    Row {
         name: "paced",
         what: "a trivial cell 5 ms after the last one was closed",
         figures: &[Figure {
