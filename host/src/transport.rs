@@ -8,6 +8,7 @@ pub(crate) mod admission;
 pub(crate) mod drive;
 mod listen;
 mod serve;
-mod stdio;
+mod socket;
+pub(crate) mod stdio;
 mod stream;
 mod websocket;

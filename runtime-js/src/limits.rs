@@ -1,4 +1,4 @@
-//! Heap and array buffers, bounded from outside the isolate. One of the three modules with `unsafe` code.
+//! Heap and array buffers, bounded from outside the isolate. One of the four modules with `unsafe` code.
 #![allow(unsafe_code)]
 
 use std::{

@@ -1,4 +1,4 @@
-//! A copy of this process. One of the three modules with `unsafe` code.
+//! A copy of this process. One of the four modules with `unsafe` code.
 #![allow(unsafe_code)]
 
 use std::ptr;

@@ -21,7 +21,10 @@ use self::{
     toolbox::CommonTools,
 };
 pub use self::{http::HttpOptions, toolbox::Toolbox};
-use crate::{Host, HostOptions, ServeError};
+use crate::{
+    Host, HostOptions, ServeError,
+    transport::stdio::{input, output},
+};
 
 mod activity;
 mod answer;
@@ -84,8 +87,7 @@ pub async fn serve_mcp_stdio(options: McpOptions) -> Result<(), ServeError> {
         stateless: None,
         clients: parking_lot::Mutex::default(),
     });
-    let (input, output) = rmcp::transport::stdio_pipes();
-    let transport = Stdio::new(input, output, MAX_MESSAGE);
+    let transport = Stdio::new(input(), output(), MAX_MESSAGE);
     let begun = tokio::select! {
         begun = serve_server(Handler::new(Arc::clone(&server)), transport) => begun,
         () = stop.told() => return Err(ServeError::Stopped),

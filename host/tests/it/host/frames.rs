@@ -246,6 +246,35 @@ async fn the_program_passes_for_the_host_that_codex_looks_for() {
     assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
 }
 
+/// Node.js gives its child processes a socket for each direction.
+#[tokio::test]
+async fn two_sockets_carry_more_than_they_hold() {
+    use std::os::{fd::OwnedFd, unix::net::UnixStream};
+    let (input, its_input) = UnixStream::pair().unwrap();
+    let (its_output, output) = UnixStream::pair().unwrap();
+    let mut child = host_command(&[])
+        .stdin(OwnedFd::from(its_input))
+        .stdout(OwnedFd::from(its_output))
+        .spawn()
+        .unwrap();
+    let ours = |stream: UnixStream| {
+        stream.set_nonblocking(true).unwrap();
+        tokio::net::UnixStream::from_std(stream).unwrap()
+    };
+    let client = codemode_host::client::Client::over_stream(ours(output), ours(input)).await;
+    let client = client.unwrap();
+    let session = client.open(Default::default()).await.unwrap();
+    let desk = super::desk::Desk::new("desk");
+    for bytes in [1, 100_000, 3_000_000] {
+        let said = "y".repeat(bytes);
+        let answer = desk.run(&session, &format!("text('{said}')")).await;
+        assert!(answer == format!(r#"result["{said}"]"#), "{bytes}: {} bytes", answer.len());
+    }
+    drop((session, client));
+    let status = tokio::time::timeout(super::raw::WATCHDOG, child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
 #[tokio::test]
 async fn a_socket_serves_as_stdio_too() {
     use std::os::fd::OwnedFd;
