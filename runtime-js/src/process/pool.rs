@@ -146,9 +146,11 @@ impl Drop for Pool {
 
 impl Inner {
     fn run(&self) {
+        // Before there is another process: the kernel lets no group with processes hand out controllers.
+        let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
+        let groups = groups.filter(|groups| groups.prepare().is_ok());
         let mut nursery = Nursery::new(&self.options, &self.stock);
-        // It starts while whoever made the pool gets ready, and we look for groups. Why it does not will be known when the first worker is
-        // made.
+        // It starts while whoever made the pool gets ready. Why it does not will be known when the first worker is made.
         let _ = nursery.prepare();
         let mut state = self.state.lock();
         while !state.is_wanted {
@@ -157,11 +159,7 @@ impl Inner {
             }
             self.stock.changed.wait(&mut state);
         }
-        drop(state);
-        let groups = self.options.control_groups.then(Groups::find).and_then(Result::ok);
-        let groups = groups.filter(|groups| groups.prepare().is_ok());
         let mut children: Vec<Childhood> = Vec::new();
-        let mut state = self.state.lock();
         while !state.closed {
             children.retain_mut(|child| !child.is_over());
             let demand = Demand {
