@@ -24,6 +24,8 @@ struct Inner {
 impl Host {
     /// A host whose tool calls run on the current tokio runtime, which must have its time driver enabled.
     ///
+    /// With worker processes, this starts the one that they will be copies of.
+    ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn new(mut options: HostOptions) -> Host {

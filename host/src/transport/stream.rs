@@ -68,7 +68,7 @@ async fn write_frames(
         }
         writer.flush().await.map_err(write_failed)?;
     }
-    // A client that waits for the end of the stream sees it now, and not when the process ends.
+    // Where the stream is ours alone, a client that waits for its end sees that now, and not when the process ends.
     let _ = writer.shutdown().await;
     Ok(())
 }

@@ -99,6 +99,27 @@ fn workers_live_on_without_the_process_that_they_are_copies_of() {
     assert!(workers.iter().any(|worker| serving.contains(worker)), "the first cell's has gone");
 }
 
+/// A client that takes its time finds it ready; one that is quick does not miss it.
+#[test]
+fn what_workers_are_copies_of_does_not_wait_for_the_client() {
+    let mut host = silent_host();
+    let until = Instant::now() + PATIENCE;
+    let first = loop {
+        assert!(Instant::now() < until, "there is none: {}", host.stderr());
+        match children(&host)[..] {
+            [] => thread::yield_now(),
+            [child] if is_zygote(child) => break child,
+            // It has its name only when it stands by.
+            [_] => thread::yield_now(),
+            ref more => panic!("the client has not been heard, and there are {more:?}"),
+        }
+    };
+    kill_process(pid(first), Signal::KILL).unwrap();
+    host.send(&hello());
+    run_in_new_session(&mut host, 0);
+    assert_ne!(zygote(&host), Some(first));
+}
+
 /// Who guesses at addresses in worker after worker shall not find them in the same place.
 #[test]
 fn after_a_worker_that_crashed_others_are_copies_of_another_process() {
@@ -143,11 +164,8 @@ fn run_in_new_session(host: &mut HostProcess, number: u32) {
 
 /// A host with a session, and a cell that waits.
 fn host_with_a_cell() -> HostProcess {
-    let mut command = HostCommand::codemode(codemode());
-    command.arguments.extend(["--isolation".into(), "process".into()]);
-    let mut host = HostProcess::start(&command).unwrap();
-    host.send(&json!({"type": "connection/hello", "supportedVersions": [1],
-        "requiredCapabilities": [], "optionalCapabilities": []}));
+    let mut host = silent_host();
+    host.send(&hello());
     let source = "await new Promise((done) => setTimeout(done, 600_000))";
     let requests = [
         json!({"method": "session/open", "sessionId": "s"}),
@@ -159,6 +177,18 @@ fn host_with_a_cell() -> HostProcess {
     }
     initial_response(&mut host);
     host
+}
+
+/// A host whose client has said nothing.
+fn silent_host() -> HostProcess {
+    let mut command = HostCommand::codemode(codemode());
+    command.arguments.extend(["--isolation".into(), "process".into()]);
+    HostProcess::start(&command).unwrap()
+}
+
+fn hello() -> Value {
+    json!({"type": "connection/hello", "supportedVersions": [1],
+        "requiredCapabilities": [], "optionalCapabilities": []})
 }
 
 fn initial_response(host: &mut HostProcess) -> Value {

@@ -275,6 +275,35 @@ async fn two_sockets_carry_more_than_they_hold() {
     assert_eq!(status.code(), Some(0));
 }
 
+/// As `inetd` does it.
+#[tokio::test]
+async fn one_socket_may_be_standard_error_too() {
+    use std::os::{fd::OwnedFd, unix::net::UnixStream};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let holder = || OwnedFd::from(theirs.try_clone().unwrap());
+    let mut command = host_command(&[]);
+    let mut child = command.stdin(holder()).stdout(holder()).stderr(holder()).spawn().unwrap();
+    drop(command);
+    ours.set_nonblocking(true).unwrap();
+    let mut ours = tokio::net::UnixStream::from_std(ours).unwrap();
+    ours.write_all(&frame(hello().to_string().as_bytes())).await.unwrap();
+    let mut len = [0; 4];
+    ours.read_exact(&mut len).await.unwrap();
+    let mut ready = vec![0; u32::from_le_bytes(len) as usize];
+    ours.read_exact(&mut ready).await.unwrap();
+    assert!(String::from_utf8(ready).unwrap().contains("connection/ready"));
+    let marks = rustix::fs::fcntl_getfl(&theirs).unwrap();
+    assert!(!marks.contains(rustix::fs::OFlags::NONBLOCK), "all who hold it see that");
+    ours.write_all(&frame(b"no message")).await.unwrap();
+    let status = tokio::time::timeout(super::raw::WATCHDOG, child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(1));
+    drop(theirs);
+    let mut said = String::new();
+    ours.read_to_string(&mut said).await.unwrap();
+    assert!(said.contains("the message is not JSON"), "{said}");
+}
+
 #[tokio::test]
 async fn a_socket_serves_as_stdio_too() {
     use std::os::fd::OwnedFd;
