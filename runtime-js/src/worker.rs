@@ -351,7 +351,7 @@ struct Thread {
     cells: u32,
     /// When there has been no cell for so long that what the last ones left behind is cleared up.
     untidy: Option<Instant>,
-    /// From its first cell until that is cleared up.
+    /// From a cell until what it left behind is cleared up.
     in_use: Option<InUse>,
     /// Whether the tenant knows that there may be room for one more cell.
     is_listed: bool,
@@ -461,7 +461,7 @@ impl Thread {
         let Some(is_spare) = home.is_spare(&self.worker) else { return true };
         // Before an end too: V8 keeps the memory of isolates that end for others, and there may be none.
         if self.in_use.take().is_some_and(InUse::was_last) {
-            // The same, and that memory too, whichever isolate left it.
+            // Less thoroughly, and that memory too, whichever isolate left it.
             self.isolate.memory_pressure_notification(v8::MemoryPressureLevel::Critical);
         } else {
             self.isolate.low_memory_notification();
@@ -596,8 +596,8 @@ impl InUse {
 
     /// Ends it. Whether no other is in use then.
     fn was_last(self) -> bool {
-        drop(self);
-        IN_USE.load(Ordering::Relaxed) == 0
+        std::mem::forget(self);
+        IN_USE.fetch_sub(1, Ordering::Relaxed) == 1
     }
 }
 

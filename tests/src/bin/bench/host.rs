@@ -79,7 +79,7 @@ impl Host {
         Host::start_over(Line::Pipes, subject)
     }
 
-    /// The same.
+    /// The same, over `line`.
     pub(crate) fn start_over(line: Line, subject: &Subject) -> Result<(Host, Duration), Error> {
         let hello = frames::hello();
         let mut command = subject.command();
