@@ -64,15 +64,13 @@ impl Pool {
         let inner =
             Inner { options, warm_heap_bytes, stock: Arc::default(), state: Mutex::default() };
         let pool = Pool(Arc::new(inner));
-        let _ = pool.run();
+        let _ = pool.start();
         pool
     }
 
     /// Begins to make processes. A thread that cannot be had now is asked for again by the first cell.
     pub(crate) fn prepare(&self) {
-        let _ = self.run();
-        self.0.state.lock().is_wanted = true;
-        self.0.stock.changed.notify_all();
+        let _ = self.want();
     }
 
     pub(crate) fn options(&self) -> &ProcessOptions {
@@ -93,9 +91,8 @@ impl Pool {
 
     /// A process that no tenant has used. Waits until one is started, which takes a few milliseconds.
     pub(crate) fn take(&self) -> io::Result<Remote> {
-        self.run()?;
+        self.want()?;
         let mut state = self.0.state.lock();
-        state.is_wanted = true;
         state.waiting += 1;
         self.0.stock.changed.notify_all();
         let taken = loop {
@@ -118,7 +115,16 @@ impl Pool {
         taken
     }
 
-    fn run(&self) -> io::Result<()> {
+    /// Has processes made.
+    fn want(&self) -> io::Result<()> {
+        self.start()?;
+        self.0.state.lock().is_wanted = true;
+        self.0.stock.changed.notify_all();
+        Ok(())
+    }
+
+    /// Starts the thread that makes them, unless that was done.
+    fn start(&self) -> io::Result<()> {
         let mut state = self.0.state.lock();
         if state.started {
             return Ok(());
@@ -207,6 +213,7 @@ impl Inner {
 }
 
 /// What there is, and what is asked for.
+#[derive(Default)]
 struct Demand {
     /// Processes that nobody has taken.
     warm: usize,
@@ -329,9 +336,9 @@ mod tests {
     #[test]
     fn one_is_made_at_a_time_unless_more_are_waited_for() {
         let (stock, now) = (Stock::default(), Instant::now());
+        let two = || Demand { wanted: 2, ..Demand::default() };
         let plan = |warm, waiting, is_short, raising| {
-            let demand = Demand { warm, wanted: 2, waiting, is_short, has_failed: false, raising };
-            demand.plan(&stock, now)
+            Demand { warm, waiting, is_short, raising, ..two() }.plan(&stock, now)
         };
         assert_eq!(plan(0, 0, false, 0), Plan::Make);
         assert_eq!(plan(2, 0, false, 0), Plan::Rest);
@@ -343,28 +350,14 @@ mod tests {
         assert_eq!(plan(0, 0, true, 1), Plan::Make);
         assert_eq!(plan(1, 2, false, 1), Plan::Make);
         assert_eq!(plan(1, 0, false, 0), Plan::Make);
-        let failed = Demand {
-            warm: 0,
-            wanted: 2,
-            waiting: 1,
-            is_short: false,
-            has_failed: true,
-            raising: 0,
-        };
+        let failed = Demand { waiting: 1, has_failed: true, ..two() };
         assert_eq!(failed.plan(&stock, now), Plan::Rest);
         // Where they are taken as fast as they are made, both processors make some.
         for n in 0..3 {
             stock.taken(now + SETTLE_TIME * n);
         }
         let later = now + SETTLE_TIME * 3;
-        let busy = Demand {
-            warm: 0,
-            wanted: 2,
-            waiting: 0,
-            is_short: false,
-            has_failed: false,
-            raising: 1,
-        };
+        let busy = Demand { raising: 1, ..two() };
         assert_eq!(busy.plan(&stock, later), Plan::Make);
     }
 
