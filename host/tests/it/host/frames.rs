@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::raw::{Raw, frame, hello, host_command, texts};
+use super::raw::{Raw, WATCHDOG, frame, hello, host_command, read_body, texts};
 
 #[tokio::test]
 async fn a_frame_may_come_in_any_pieces() {
@@ -252,16 +252,12 @@ async fn two_sockets_carry_more_than_they_hold() {
     use std::os::{fd::OwnedFd, unix::net::UnixStream};
     let (input, its_input) = UnixStream::pair().unwrap();
     let (its_output, output) = UnixStream::pair().unwrap();
-    let mut child = host_command(&[])
+    let child = host_command(&[])
         .stdin(OwnedFd::from(its_input))
         .stdout(OwnedFd::from(its_output))
         .spawn()
         .unwrap();
-    let ours = |stream: UnixStream| {
-        stream.set_nonblocking(true).unwrap();
-        tokio::net::UnixStream::from_std(stream).unwrap()
-    };
-    let client = codemode_host::client::Client::over_stream(ours(output), ours(input)).await;
+    let client = codemode_host::client::Client::over_stream(our_end(output), our_end(input)).await;
     let client = client.unwrap();
     let session = client.open(Default::default()).await.unwrap();
     let desk = super::desk::Desk::new("desk");
@@ -271,8 +267,7 @@ async fn two_sockets_carry_more_than_they_hold() {
         assert!(answer == format!(r#"result["{said}"]"#), "{bytes}: {} bytes", answer.len());
     }
     drop((session, client));
-    let status = tokio::time::timeout(super::raw::WATCHDOG, child.wait()).await.unwrap().unwrap();
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(exit_code(child).await, Some(0));
 }
 
 /// As `inetd` does it.
@@ -283,21 +278,16 @@ async fn one_socket_may_be_standard_error_too() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let holder = || OwnedFd::from(theirs.try_clone().unwrap());
     let mut command = host_command(&[]);
-    let mut child = command.stdin(holder()).stdout(holder()).stderr(holder()).spawn().unwrap();
+    let child = command.stdin(holder()).stdout(holder()).stderr(holder()).spawn().unwrap();
     drop(command);
-    ours.set_nonblocking(true).unwrap();
-    let mut ours = tokio::net::UnixStream::from_std(ours).unwrap();
+    let mut ours = our_end(ours);
     ours.write_all(&frame(hello().to_string().as_bytes())).await.unwrap();
-    let mut len = [0; 4];
-    ours.read_exact(&mut len).await.unwrap();
-    let mut ready = vec![0; u32::from_le_bytes(len) as usize];
-    ours.read_exact(&mut ready).await.unwrap();
+    let ready = read_body(&mut ours).await.unwrap();
     assert!(String::from_utf8(ready).unwrap().contains("connection/ready"));
     let marks = rustix::fs::fcntl_getfl(&theirs).unwrap();
     assert!(!marks.contains(rustix::fs::OFlags::NONBLOCK), "all who hold it see that");
     ours.write_all(&frame(b"no message")).await.unwrap();
-    let status = tokio::time::timeout(super::raw::WATCHDOG, child.wait()).await.unwrap().unwrap();
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(exit_code(child).await, Some(1));
     drop(theirs);
     let mut said = String::new();
     ours.read_to_string(&mut said).await.unwrap();
@@ -309,18 +299,26 @@ async fn a_socket_serves_as_stdio_too() {
     use std::os::fd::OwnedFd;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let output = theirs.try_clone().unwrap();
-    let mut child = host_command(&[])
+    let child = host_command(&[])
         .stdin(OwnedFd::from(theirs))
         .stdout(OwnedFd::from(output))
         .spawn()
         .unwrap();
-    ours.set_nonblocking(true).unwrap();
-    let (reader, writer) = tokio::net::UnixStream::from_std(ours).unwrap().into_split();
+    let (reader, writer) = our_end(ours).into_split();
     let client = codemode_host::client::Client::over_stream(reader, writer).await.unwrap();
     let session = client.open(Default::default()).await.unwrap();
     let desk = super::desk::Desk::new("desk");
     assert_eq!(desk.run(&session, "text('hi')").await, r#"result["hi"]"#);
     drop((session, client));
-    let status = tokio::time::timeout(super::raw::WATCHDOG, child.wait()).await.unwrap().unwrap();
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(exit_code(child).await, Some(0));
+}
+
+/// Of a pair, as tokio has it.
+fn our_end(stream: std::os::unix::net::UnixStream) -> tokio::net::UnixStream {
+    stream.set_nonblocking(true).unwrap();
+    tokio::net::UnixStream::from_std(stream).unwrap()
+}
+
+async fn exit_code(mut child: tokio::process::Child) -> Option<i32> {
+    tokio::time::timeout(WATCHDOG, child.wait()).await.unwrap().unwrap().code()
 }

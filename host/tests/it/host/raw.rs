@@ -9,7 +9,7 @@ use std::{
 use codemode_host_protocol::{ClientToHost, Envelope, HostToClient, OrderCheck};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
@@ -22,6 +22,18 @@ pub(crate) fn host_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.arg("host").args(arguments).env_remove("CODEMODE_TOKEN").kill_on_drop(true);
     command
+}
+
+/// The next message as it came; `None` at the end of the stream.
+pub(crate) async fn read_body(from: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+    let read = async {
+        let mut header = [0; 4];
+        from.read_exact(&mut header).await.ok()?;
+        let mut body = vec![0; u32::from_le_bytes(header) as usize];
+        from.read_exact(&mut body).await.unwrap();
+        Some(body)
+    };
+    timeout(WATCHDOG, read).await.expect("the host is silent")
 }
 
 /// A host in a child process, and the order of what it says.
@@ -137,15 +149,7 @@ impl Raw {
 
     /// The next message as it came; `None` at the end of the stream.
     pub(crate) async fn read_body(&mut self) -> Option<Vec<u8>> {
-        let stdout = self.stdout.as_mut().unwrap();
-        let read = async {
-            let mut header = [0; 4];
-            stdout.read_exact(&mut header).await.ok()?;
-            let mut body = vec![0; u32::from_le_bytes(header) as usize];
-            stdout.read_exact(&mut body).await.unwrap();
-            Some(body)
-        };
-        timeout(WATCHDOG, read).await.expect("the host is silent")
+        read_body(self.stdout.as_mut().unwrap()).await
     }
 
     pub(crate) async fn hear(&mut self) -> Value {
